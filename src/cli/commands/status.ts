@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { describeReason } from '../../pipeline/reason.js';
+import { action } from '../context.js';
+
+const EXAMPLES = `
+Examples:
+  hndsr status
+  hndsr status evaluate
+  hndsr status --json`;
+
+export function register(program: Command): void {
+  program
+    .command('status')
+    .argument('[stages...]', 'these stages and those they depend on (default: all)')
+    .summary('which stages of pipeline.yaml are out of date, and why')
+    .description('Tells for each stage of pipeline.yaml whether `hndsr repro` would run it, and each reason.')
+    .addHelpText('after', EXAMPLES)
+    .action(
+      action(async (context, _options, targets: string[]) => {
+        const { pipelineStatus } = await import('../../pipeline/status.js');
+        const statuses = await pipelineStatus({ cwd: context.cwd, targets, signal: context.signal });
+        const told = statuses.map(({ reasons, ...status }) => ({
+          ...status,
+          reasons: reasons.map((reason) => ({ ...reason, text: describeReason(reason) })),
+        }));
+        const lines = told.flatMap(({ stage, upToDate, reasons }) => [
+          `${stage}: ${upToDate ? 'up to date' : 'will run'}`,
+          ...reasons.map(({ text }) => `  - ${text}`),
+        ]);
+        context.print(told, lines.join('\n'));
+      }),
+    );
+}

@@ -1,0 +1,95 @@
+import type { Command } from 'commander';
+import { loadParams } from '../../config/params.js';
+import { action, collect, numberFlag } from '../context.js';
+
+interface UpscaleFlags {
+  output: string;
+  scale: number;
+  model?: number;
+  strength?: number;
+  steps?: number;
+  eta?: number;
+  seed?: number;
+  overwrite: boolean;
+  set: string[];
+}
+
+const EXAMPLES = `
+Examples:
+  hndsr upscale scene.png -o scene-x4.png --scale 4
+  hndsr upscale scene.png -o sharp.png --strength 0        the operator's answer alone: fastest, highest PSNR
+  hndsr upscale scene.png -o scene-x2.png --scale 2.5 --model 3`;
+
+export function register(program: Command): void {
+  program
+    .command('upscale')
+    .summary('an image -> a super-resolved image')
+    .description(
+      'Upscales an 8-bit image (PNG, JPEG, WebP, TIFF) by the model version in production, window by window. The\n' +
+        "version's files are checked against the hashes in the registry before they are loaded.",
+    )
+    .argument('<input>', 'the image')
+    .requiredOption('-o, --output <file>', 'the PNG to write')
+    .option('-s, --scale <factor>', 'output pixels per input pixel, above 1 and at most 8', scaleFlag, 4)
+    .option(
+      '-m, --model <version>',
+      'a version of the registry (default: the one in production)',
+      numberFlag('--model', 1, 2 ** 31, true),
+    )
+    .option(
+      '--strength <share>',
+      '0: the operator alone; 1: from pure noise (default: sampling.strength)',
+      numberFlag('--strength', 0, 1),
+    )
+    .option(
+      '--steps <count>',
+      'sampler steps (default: sampling.steps)',
+      numberFlag('--steps', 1, 1000, true),
+    )
+    .option(
+      '--eta <share>',
+      '0: deterministic; 1: as much noise as was taken away (default: sampling.eta)',
+      numberFlag('--eta', 0, 1),
+    )
+    .option('--seed <number>', 'of the noise (default: seed)', numberFlag('--seed', 0, 2 ** 32 - 1, true))
+    .option('--overwrite', 'replace the output if it exists', false)
+    .option('-S, --set <key=value>', 'override a key of params.yaml (repeatable)', collect, [])
+    .addHelpText('after', EXAMPLES)
+    .action(
+      action<UpscaleFlags>(async (context, flags, input: string) => {
+        const { upscale } = await import('../../inference/upscale.js');
+        const params = loadParams(context.cwd, flags.set);
+        const { steps, strength, eta } = params.sampling;
+        const result = await upscale(
+          {
+            cwd: context.cwd,
+            params,
+            input,
+            output: flags.output,
+            scale: flags.scale,
+            sampling: {
+              steps: flags.steps ?? steps,
+              strength: flags.strength ?? strength,
+              eta: flags.eta ?? eta,
+            },
+            seed: flags.seed ?? params.seed,
+            overwrite: flags.overwrite,
+            ...(flags.model === undefined ? {} : { version: flags.model }),
+          },
+          context,
+        );
+        const { output, width, height, version, seconds } = result;
+        context.print(
+          result,
+          `${output}: ${width}x${height} by version ${version} in ${seconds.toFixed(1)} s`,
+        );
+      }),
+    );
+}
+
+const anyScale = numberFlag('--scale', 1, 8);
+
+function scaleFlag(text: string): number {
+  const scale = anyScale(text);
+  return scale === 1 ? numberFlag('--scale', 1.000001, 8)(text) : scale;
+}

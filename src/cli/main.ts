@@ -1,0 +1,113 @@
+import { Command, CommanderError } from 'commander';
+import { ExitCode, HndsrError } from '../errors.js';
+import { packageVersion } from '../version.js';
+
+/** What a command's module exports: it adds itself, with its flags and help, to the program. */
+export interface CommandModule {
+  register(program: Command): void;
+}
+
+/** The verbs, in the order of `--help`. A module is loaded only when its verb is used. */
+const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
+  init: {
+    summary: 'start a project folder: params.yaml and pipeline.yaml',
+    load: () => import('./commands/init.js'),
+  },
+  etl: {
+    summary: 'imagery -> validated, split, degraded, catalogued dataset',
+    load: () => import('./commands/etl.js'),
+  },
+  train: {
+    summary: 'train one stage of the model, or all in order',
+    load: () => import('./commands/train.js'),
+  },
+  evaluate: {
+    summary: 'the model and its baselines on a split of the dataset',
+    load: () => import('./commands/evaluate.js'),
+  },
+  registry: {
+    summary: 'model versions, their stages and gates',
+    load: () => import('./commands/registry.js'),
+  },
+  upscale: { summary: 'an image -> a super-resolved image', load: () => import('./commands/upscale.js') },
+  repro: {
+    summary: 'run the stages of pipeline.yaml that are not up to date',
+    load: () => import('./commands/repro.js'),
+  },
+  status: {
+    summary: 'which stages of pipeline.yaml are out of date, and why',
+    load: () => import('./commands/status.js'),
+  },
+  dag: {
+    summary: 'the stages of pipeline.yaml and what each depends on',
+    load: () => import('./commands/dag.js'),
+  },
+};
+
+/** Runs the command line; the one place where errors become exit codes. */
+export async function main(argv: string[]): Promise<number> {
+  const verbose = argv.includes('--verbose');
+  const json = argv.includes('--json');
+  try {
+    const program = await createProgram(argv);
+    await program.parseAsync(argv, { from: 'user' });
+    return typeof process.exitCode === 'number' ? process.exitCode : ExitCode.done;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
+    process.stderr.write(
+      json ? `${JSON.stringify({ error: errorValue(error) })}\n` : `${explain(error, verbose)}\n`,
+    );
+    return error instanceof HndsrError ? error.exitCode : ExitCode.failed;
+  }
+}
+
+async function createProgram(argv: string[]): Promise<Command> {
+  const program = new Command('hndsr')
+    .description('Satellite-image super-resolution, from imagery to a promoted model and upscaled images.')
+    .version(packageVersion())
+    .option('-C, --directory <dir>', 'work in this project folder', '.')
+    .option('--json', 'results as JSON on stdout, progress as JSON lines on stderr', false)
+    .option('--quiet', 'no progress, only results and warnings', false)
+    .option('--verbose', 'more detail, and the stack trace of an internal error', false)
+    .option('--no-color', 'no colours (also: NO_COLOR=1)')
+    .showHelpAfterError('(run with --help for usage)')
+    .exitOverride();
+  const verb = argv.find((word) => Object.hasOwn(COMMANDS, word));
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    if (name === verb) (await load()).register(program);
+    else program.command(name).summary(summary).description(summary);
+  }
+  for (const command of program.commands) inheritExit(command);
+  return program;
+}
+
+function inheritExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) inheritExit(child);
+}
+
+function errorValue(error: unknown): Record<string, unknown> {
+  return error instanceof HndsrError ? error.toJSON() : { code: 'INTERNAL', message: String(error) };
+}
+
+/** The text of an error: what, where, and what to do. An internal error looks different from a user's mistake. */
+export function explain(error: unknown, verbose = false): string {
+  if (!(error instanceof HndsrError)) {
+    const detail =
+      error instanceof Error ? (verbose ? error.stack : `${error.name}: ${error.message}`) : String(error);
+    return `internal error: ${detail}\n  This is a fault of hndsr. Please report it with the output of the same command and --verbose.`;
+  }
+  const lines = [`error ${error.code}: ${error.message}`];
+  if (error.location !== undefined) {
+    const { file, line, column } = error.location;
+    lines.push(`  at ${file}:${line}:${column}`);
+    if (error.source !== undefined)
+      lines.push(
+        `  ${line} | ${error.source}`,
+        `  ${' '.repeat(String(line).length)} | ${' '.repeat(column - 1)}^`,
+      );
+  }
+  if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
+  if (verbose && error.cause instanceof Error) lines.push(`  cause: ${error.cause.stack}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,107 @@
+import type { HostTensor } from '../engine.js';
+import { type Attribute, encodeModel, type OnnxConstant, type OnnxNode } from './onnx.js';
+
+/**
+ * Collects the nodes of one graph. The same operation on the same inputs is written once, and what no output
+ * needs is left out.
+ */
+export class GraphBuilder {
+  private readonly nodes: OnnxNode[] = [];
+  private readonly constants = new Map<string, OnnxConstant>();
+  private readonly known = new Map<string, string[]>();
+  private readonly inputs: { name: string; shape: number[] }[] = [];
+  private count = 0;
+
+  private fresh(prefix: string): string {
+    return `${prefix}_${this.count++}`;
+  }
+
+  input(name: string, shape: number[]): string {
+    this.inputs.push({ name, shape });
+    return name;
+  }
+
+  /** A float constant; equal small ones share a name. */
+  float(data: Float32Array, shape: number[]): string {
+    return this.constant('float', data, shape);
+  }
+
+  /** Whole numbers, as ONNX takes its shapes, axes and starts. */
+  integers(values: readonly number[]): string {
+    return this.constant('integer', BigInt64Array.from(values.map(BigInt)), [values.length]);
+  }
+
+  private constant(prefix: string, data: Float32Array | BigInt64Array, shape: number[]): string {
+    const key = data.length <= 64 ? `${prefix}[${shape}]=${data}` : undefined;
+    const known = key === undefined ? undefined : this.known.get(key);
+    if (known !== undefined) return known[0]!;
+    const name = this.fresh(prefix);
+    this.constants.set(name, { name, shape, data });
+    if (key !== undefined) this.known.set(key, [name]);
+    return name;
+  }
+
+  node(operator: string, inputs: string[], attributes: Record<string, Attribute> = {}): string {
+    return this.nodeWithOutputs(operator, inputs, attributes, 1)[0]!;
+  }
+
+  nodeWithOutputs(
+    operator: string,
+    inputs: string[],
+    attributes: Record<string, Attribute>,
+    outputs: number,
+  ): string[] {
+    const key = JSON.stringify([operator, inputs, attributes, outputs]);
+    const known = this.known.get(key);
+    if (known !== undefined) return known;
+    const names = Array.from({ length: outputs }, () => this.fresh(operator));
+    this.nodes.push({ operator, domain: '', inputs, outputs: names, attributes });
+    this.known.set(key, names);
+    return names;
+  }
+
+  /**
+   * The model file with these outputs. The node that computes an output gets to use its name; an output that is an
+   * input or a constant, or that is asked for under a second name, goes through Identity.
+   */
+  encode(outputs: { name: string; value: string; shape: number[] }[]): {
+    bytes: Uint8Array;
+    nodes: number;
+    inputs: string[];
+  } {
+    const computed = new Set(this.nodes.flatMap((node) => node.outputs));
+    const renamed = new Map<string, string>();
+    const copies: OnnxNode[] = [];
+    for (const { name, value } of outputs) {
+      if (computed.has(value) && !renamed.has(value)) renamed.set(value, name);
+      else
+        copies.push({ operator: 'Identity', domain: '', inputs: [value], outputs: [name], attributes: {} });
+    }
+    const needed = new Set(outputs.map(({ value }) => value));
+    const kept: OnnxNode[] = [];
+    for (const node of this.nodes.toReversed()) {
+      if (!node.outputs.some((output) => needed.has(output))) continue;
+      kept.push(node);
+      for (const input of node.inputs) needed.add(input);
+    }
+    const rename = (name: string): string => renamed.get(name) ?? name;
+    const nodes = [...kept.reverse(), ...copies].map((node) => ({
+      ...node,
+      inputs: node.inputs.map(rename),
+      outputs: node.outputs.map(rename),
+    }));
+    const inputs = this.inputs.filter(({ name }) => needed.has(name));
+    const bytes = encodeModel({
+      nodes,
+      constants: [...this.constants.values()].filter(({ name }) => needed.has(name)),
+      inputs,
+      outputs: outputs.map(({ name, shape }) => ({ name, shape })),
+    });
+    return { bytes, nodes: nodes.length, inputs: inputs.map(({ name }) => name) };
+  }
+}
+
+/** A tensor's value as the builder takes it. */
+export function constantOf(builder: GraphBuilder, tensor: HostTensor): string {
+  return builder.float(tensor.data, tensor.shape);
+}

@@ -1,0 +1,157 @@
+import { join } from 'node:path';
+import { parse as parseScalar } from 'yaml';
+import { z } from 'zod';
+import { HndsrError } from '../errors.js';
+import { readYaml, validateYaml } from './yaml.js';
+
+const positive = z.number().positive();
+const count = z.int().positive();
+const fraction = z.number().min(0).max(1);
+
+const stageTraining = z.strictObject({
+  /** Validation runs and a checkpoint is written after each epoch. */
+  epochs: count,
+  steps_per_epoch: count,
+  /** Peak of the schedule: linear warm-up, then a cosine down to zero at the last step. */
+  learning_rate: positive,
+  warmup_steps: z.int().min(0),
+  weight_decay: z.number().min(0),
+  /** Largest global L2 norm of the gradient. */
+  gradient_clip: positive,
+  /** Decay of the exponential moving average of the weights, which is what is validated and kept as best. */
+  ema_decay: z.number().min(0).lt(1),
+});
+
+const gate = z.strictObject({
+  /** Bounds on metrics of the evaluation, by metric name. */
+  metrics: z
+    .record(
+      z.string(),
+      z
+        .strictObject({
+          min: z.number().optional(),
+          max: z.number().optional(),
+          optional: z.boolean().default(false),
+        })
+        .refine((bounds) => bounds.min !== undefined || bounds.max !== undefined, 'needs `min` or `max`'),
+    )
+    .default({}),
+  /** The model must be better than this baseline in PSNR and in SSIM on the same tiles. */
+  beats: z.enum(['bicubic']).optional(),
+});
+
+const REGISTRY_STAGES = ['staging', 'canary', 'production'] as const;
+
+export const paramsSchema = z.strictObject({
+  seed: z.int().min(0).max(0xffffffff),
+  data: z.strictObject({
+    input: z.string().min(1),
+    output: z.string().min(1),
+    scale: z.int().min(2).max(8),
+    max_pixels: count,
+    min_standard_deviation: z.number().min(0),
+    split: z.strictObject({
+      method: z.enum(['spatial-block', 'source']),
+      block_degrees: positive,
+      source_pattern: z.string(),
+      validation: fraction,
+      test: fraction,
+    }),
+  }),
+  model: z.strictObject({
+    autoencoder: z.strictObject({ width: count, blocks: count, latent_channels: count }),
+    neural_operator: z.strictObject({
+      width: count,
+      blocks: count,
+      modes: count.default(16),
+      amplification_width: count,
+    }),
+    diffusion: z.strictObject({
+      width: count,
+      blocks: count,
+      timesteps: count,
+      beta_start: positive,
+      beta_end: positive,
+    }),
+  }),
+  training: z.strictObject({
+    crop: z.int().positive().multipleOf(8),
+    batch: count,
+    /** Bytes of decoded tiles that are kept in memory. */
+    cache_bytes: count,
+    autoencoder: stageTraining,
+    neural_operator: stageTraining.extend({
+      /** Weight of the latent mean squared error beside the image L1. */
+      latent_weight: z.number().min(0),
+      /** The spectral weights learn at this fraction of the learning rate. */
+      spectral_rate: fraction,
+    }),
+    diffusion: stageTraining,
+  }),
+  sampling: z.strictObject({ steps: count, strength: fraction, eta: fraction }),
+  evaluation: z.strictObject({
+    split: z.enum(['train', 'validation', 'test']),
+    lpips: z.strictObject({
+      weights: z.string().nullable(),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'),
+    }),
+  }),
+  upscale: z.strictObject({ overlap: z.int().min(0), batch: count, max_pixels: count }),
+  registry: z.strictObject({ gates: z.partialRecord(z.enum(REGISTRY_STAGES), gate) }),
+});
+
+export type Params = z.infer<typeof paramsSchema>;
+export type Gate = z.infer<typeof gate>;
+export type StageTraining = z.infer<typeof stageTraining>;
+
+const FILE = 'params.yaml';
+
+/**
+ * Reads and checks `params.yaml` of a project folder.
+ * @param overrides `key=value` pairs from `-S`; the value is read as YAML
+ * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX, CONFIG_UNKNOWN_KEY, CONFIG_INVALID, USAGE
+ */
+export function loadParams(cwd: string, overrides: readonly string[] = []): Params {
+  const file = readYaml(join(cwd, FILE), FILE);
+  for (const override of overrides) applyOverride(file.value, override);
+  return validateYaml(file, paramsSchema, knownKeysOf(paramsSchema));
+}
+
+function applyOverride(root: unknown, override: string): void {
+  const equals = override.indexOf('=');
+  if (equals <= 0) {
+    throw new HndsrError('USAGE', `-S ${override}: expected key=value`, {
+      hint: 'For example: -S training.batch=8',
+    });
+  }
+  const path = override.slice(0, equals).split('.');
+  let parent = root as Record<string, unknown>;
+  for (const key of path.slice(0, -1)) {
+    const next = parent[key];
+    if (typeof next !== 'object' || next === null || !Object.hasOwn(parent, key)) {
+      throw new HndsrError('USAGE', `-S ${override}: ${FILE} has no key \`${path.join('.')}\``, {
+        hint: `\`${key}\` is not a section of ${FILE}.`,
+      });
+    }
+    parent = next as Record<string, unknown>;
+  }
+  Object.defineProperty(parent, path.at(-1)!, {
+    value: parseScalar(override.slice(equals + 1)),
+    enumerable: true,
+    configurable: true,
+    writable: true,
+  });
+}
+
+/** The keys that a strict schema accepts at a path, for the hint of an unknown key. */
+export function knownKeysOf(schema: z.ZodType): (path: PropertyKey[]) => string[] {
+  return (path) => {
+    let current: unknown = schema;
+    for (const key of path) {
+      const shape = (current as { shape?: Record<string, unknown> } | undefined)?.shape;
+      const valueType = (current as { valueType?: unknown } | undefined)?.valueType;
+      current = shape ? shape[String(key)] : valueType;
+    }
+    return Object.keys((current as { shape?: object } | undefined)?.shape ?? {});
+  };
+}

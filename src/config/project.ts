@@ -1,0 +1,21 @@
+import { join, resolve } from 'node:path';
+
+/** Where a project keeps what is not the user's to edit, relative to the project folder. */
+export const PROJECT_STATE = '.hndsr';
+
+export function storePath(cwd: string): string {
+  return join(cwd, PROJECT_STATE, 'hndsr.db');
+}
+
+export function objectsFolder(cwd: string): string {
+  return join(cwd, PROJECT_STATE, 'objects');
+}
+
+/** Folder of a training stage's checkpoints: `best.safetensors` and `last.safetensors`. */
+export function checkpointsFolder(cwd: string, stage: string): string {
+  return join(cwd, 'checkpoints', stage);
+}
+
+export function datasetFolder(cwd: string, output: string): string {
+  return resolve(cwd, output);
+}

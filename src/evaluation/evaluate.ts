@@ -1,0 +1,249 @@
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { writeAtomic } from '../atomic.js';
+import { selectEngine } from '../compute/select.js';
+import { runOnThread } from '../compute/worker.js';
+import type { Params } from '../config/params.js';
+import { checkpointsFolder } from '../config/project.js';
+import { asWriteError, HndsrError } from '../errors.js';
+import type { JobContext } from '../events.js';
+import { type Checkpoint, readModel } from '../models/checkpoint.js';
+import { STAGES, type Stage } from '../models/hndsr.js';
+import { Predictor } from '../models/predictor.js';
+import { type Dataset, openDataset, readTile, type Tile } from '../raster/dataset.js';
+import { fromUnit, type RasterImage, toUnit } from '../raster/image.js';
+import { resizeBicubic } from '../raster/resample.js';
+import { packageVersion } from '../version.js';
+import { Lpips, readLpipsWeights } from './lpips.js';
+import { panelPng } from './panel.js';
+import { psnr } from './psnr.js';
+import { reportText } from './report.js';
+import { ssim } from './ssim.js';
+
+export interface EvaluateOptions {
+  cwd: string;
+  params: Params;
+}
+
+/** The model as it is sampled, the operator alone (strength 0), and what anyone has without a model. */
+export const CONTENDERS = ['model', 'operator', 'bicubic'] as const;
+export type Contender = (typeof CONTENDERS)[number];
+export type Scores = Record<Contender, number>;
+
+export interface TileScores {
+  id: string;
+  psnr: Scores;
+  ssim: Scores;
+  lpips: Scores | null;
+}
+
+/** Contents of metrics.json; scores are means over the tiles. */
+export interface EvaluationMetrics {
+  psnr: Scores;
+  ssim: Scores;
+  /** Null where no weights were given: not measured. */
+  lpips: Scores | null;
+  images: number;
+  split: string;
+  scale: number;
+  strength: number;
+  steps: number;
+  eta: number;
+  seed: number;
+  seconds: number;
+  datasetFingerprint: string;
+  checkpoints: Record<Stage, string>;
+  codeVersion: string;
+  engine: string;
+  device: string;
+}
+
+export interface EvaluationResult {
+  metrics: EvaluationMetrics;
+  /** Folder with metrics.json, tiles.json, panel.png and report.md. */
+  folder: string;
+}
+
+/** How many tiles the panel shows, spread evenly over the split. */
+const PANEL_TILES = 4;
+
+/**
+ * Compares the model and its baselines with the truth on the same tiles, on a thread of its own.
+ * @throws HndsrError DATASET_MISSING, DATASET_INVALID, CHECKPOINT_*, HASH_MISMATCH, INPUT_MISSING, INTERRUPTED
+ */
+export async function evaluate(
+  options: EvaluateOptions,
+  context: { emit: JobContext['emit']; signal?: AbortSignal },
+): Promise<EvaluationResult> {
+  return runOnThread<EvaluateOptions, EvaluationResult>(import.meta.url, 'evaluateJob', options, context);
+}
+
+/** `evaluate` in the calling thread. */
+export async function evaluateJob(
+  { cwd, params }: EvaluateOptions,
+  context: JobContext,
+): Promise<EvaluationResult> {
+  const began = performance.now();
+  const { evaluation, sampling, seed, upscale } = params;
+  const dataset = await openDataset(resolve(cwd, params.data.output));
+  const checkpoints = await readCheckpoints(cwd, dataset);
+  const tiles = dataset.split(evaluation.split);
+  if (tiles.length === 0) {
+    throw new HndsrError(
+      'DATASET_INVALID',
+      `the dataset in ${dataset.folder} has no tile in its ${evaluation.split} split`,
+      {
+        hint: 'Change evaluation.split in params.yaml, or run `hndsr etl` with other data.split settings.',
+      },
+    );
+  }
+  const { engine, reason } = await selectEngine();
+  context.emit({
+    kind: 'message',
+    level: 'info',
+    text: `engine ${engine.name} on ${engine.device}: ${reason}`,
+  });
+  try {
+    const { weights, sha256 } = evaluation.lpips;
+    const lpips =
+      weights === null ? undefined : new Lpips(engine, await readLpipsWeights(resolve(cwd, weights), sha256));
+    const predictor = await Predictor.create(engine, checkpoints, upscale.batch);
+    const every = Math.max(1, Math.floor(tiles.length / PANEL_TILES));
+    const rows: RasterImage[][] = [];
+    const scores: TileScores[] = [];
+    for (const [index, tile] of tiles.entries()) {
+      const pictures = await restore(dataset, tile, predictor, params, context);
+      scores.push(await score(tile.id, pictures, lpips));
+      if (index % every === 0 && rows.length < PANEL_TILES) {
+        rows.push([pictures.low, pictures.bicubic, pictures.model, pictures.truth]);
+      }
+      context.emit({
+        kind: 'progress',
+        task: 'evaluating',
+        done: index + 1,
+        total: tiles.length,
+        detail: 'tiles',
+      });
+    }
+    const metrics: EvaluationMetrics = {
+      psnr: means(scores.map((one) => one.psnr)),
+      ssim: means(scores.map((one) => one.ssim)),
+      lpips: lpips === undefined ? null : means(scores.map((one) => one.lpips!)),
+      images: tiles.length,
+      split: evaluation.split,
+      scale: dataset.scale,
+      ...sampling,
+      seed,
+      seconds: Number(((performance.now() - began) / 1000).toFixed(3)),
+      datasetFingerprint: dataset.fingerprint,
+      checkpoints: hashes(checkpoints),
+      codeVersion: packageVersion(),
+      engine: engine.name,
+      device: engine.device,
+    };
+    return { metrics, folder: await writeReport(cwd, metrics, scores, await panelPng(rows)) };
+  } finally {
+    await engine.dispose();
+  }
+}
+
+async function readCheckpoints(cwd: string, dataset: Dataset): Promise<Record<Stage, Checkpoint>> {
+  const source = (stage: Stage) => ({ path: join(checkpointsFolder(cwd, stage), 'best.safetensors') });
+  const checkpoints = await readModel({
+    autoencoder: source('autoencoder'),
+    'neural-operator': source('neural-operator'),
+    diffusion: source('diffusion'),
+  });
+  for (const stage of STAGES) {
+    if (checkpoints[stage].dataset_fingerprint === dataset.fingerprint) continue;
+    throw new HndsrError(
+      'CHECKPOINT_MISMATCH',
+      `the ${stage} checkpoint was trained on another dataset than the one in ${dataset.folder}; it may have seen the tiles that it would be judged by`,
+      {
+        hint: 'Run `hndsr train --stage all` on this dataset, or restore the one that the model was trained on.',
+      },
+    );
+  }
+  return checkpoints;
+}
+
+type Pictures = Record<Contender | 'truth' | 'low', RasterImage>;
+
+/** Each contender's picture of a tile in 8 bits, as a user would get it. */
+async function restore(
+  dataset: Dataset,
+  tile: Tile,
+  predictor: Predictor,
+  { sampling, seed, upscale }: Params,
+  context: JobContext,
+): Promise<Pictures> {
+  const { hr: truth, lr } = await readTile(dataset, tile);
+  const low = { data: toUnit(lr), width: lr.width, height: lr.height, bands: lr.bands };
+  const quiet: JobContext = { ...context, emit: () => {} };
+  const options = { ...sampling, seed, overlap: upscale.overlap, scale: dataset.scale };
+  const found = await predictor.predict(low, options, quiet, `evaluating ${tile.id}`);
+  const picture = (data: Float32Array): RasterImage => fromUnit(data, truth.width, truth.height);
+  return {
+    truth,
+    low: lr,
+    model: picture(found.model),
+    operator: picture(found.operator),
+    bicubic: picture(resizeBicubic(low, truth.width, truth.height)),
+  };
+}
+
+async function score(id: string, pictures: Pictures, lpips: Lpips | undefined): Promise<TileScores> {
+  const { truth } = pictures;
+  const each = (measure: (picture: RasterImage) => number): Scores => ({
+    model: measure(pictures.model),
+    operator: measure(pictures.operator),
+    bicubic: measure(pictures.bicubic),
+  });
+  const distance = async (picture: RasterImage): Promise<number> =>
+    (await lpips!.distance(toUnit(truth), toUnit(picture), truth.width, truth.height)).distance;
+  return {
+    id,
+    psnr: each((picture) => psnr(truth, picture)),
+    ssim: each((picture) => ssim(truth, picture)),
+    lpips:
+      lpips === undefined
+        ? null
+        : {
+            model: await distance(pictures.model),
+            operator: await distance(pictures.operator),
+            bicubic: await distance(pictures.bicubic),
+          },
+  };
+}
+
+function means(scores: Scores[]): Scores {
+  const mean = (contender: Contender): number =>
+    scores.reduce((sum, one) => sum + one[contender], 0) / scores.length;
+  return { model: mean('model'), operator: mean('operator'), bicubic: mean('bicubic') };
+}
+
+function hashes(checkpoints: Record<Stage, Checkpoint>): Record<Stage, string> {
+  return {
+    autoencoder: checkpoints.autoencoder.sha256,
+    'neural-operator': checkpoints['neural-operator'].sha256,
+    diffusion: checkpoints.diffusion.sha256,
+  };
+}
+
+async function writeReport(
+  cwd: string,
+  metrics: EvaluationMetrics,
+  tiles: TileScores[],
+  panel: Uint8Array,
+): Promise<string> {
+  const folder = join(cwd, 'reports', 'evaluation');
+  await mkdir(folder, { recursive: true }).catch((error) => {
+    throw asWriteError(error, folder);
+  });
+  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+  await writeAtomic(join(folder, 'panel.png'), panel);
+  await writeAtomic(join(folder, 'tiles.json'), json(tiles));
+  await writeAtomic(join(folder, 'report.md'), reportText(metrics));
+  await writeAtomic(join(folder, 'metrics.json'), json(metrics));
+  return folder;
+}

@@ -1,0 +1,36 @@
+/**
+ * Progress leaves the library as these values and is drawn by a renderer of the command line: a spinner on a
+ * terminal, plain lines elsewhere, JSON lines with --json. They are plain data, so they cross threads.
+ */
+export type HndsrEvent =
+  | { kind: 'message'; level: 'info' | 'warning' | 'debug'; text: string }
+  /** Work of known size; `detail` is what a person wants to see beside the count (a loss, a file name). */
+  | { kind: 'progress'; task: string; done: number; total: number; detail?: string }
+  /** The end of a piece of work, kept on the screen. */
+  | { kind: 'done'; task: string; text: string }
+  | {
+      kind: 'training-epoch';
+      stage: string;
+      epoch: number;
+      epochs: number;
+      step: number;
+      /** Means over the epoch, by name. */
+      training: Record<string, number>;
+      validation: Record<string, number>;
+      seconds: number;
+      best: boolean;
+    }
+  | { kind: 'stage-start'; stage: string; reason: string }
+  | { kind: 'stage-output'; stage: string; stream: 'stdout' | 'stderr'; line: string }
+  | { kind: 'stage-skip'; stage: string }
+  | { kind: 'stage-end'; stage: string; seconds: number };
+
+export type Emit = (event: HndsrEvent) => void;
+
+/** What a long job gets: a place to report to, and a way to learn that it should stop at the next good moment. */
+export interface JobContext {
+  emit: Emit;
+  interrupted(): boolean;
+}
+
+export const silent: JobContext = { emit: () => {}, interrupted: () => false };

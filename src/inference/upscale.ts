@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { writeAtomic } from '../atomic.js';
+import { selectEngine } from '../compute/select.js';
+import { runOnThread } from '../compute/worker.js';
+import type { Params } from '../config/params.js';
+import { objectsFolder } from '../config/project.js';
+import { HndsrError } from '../errors.js';
+import type { JobContext } from '../events.js';
+import { type Checkpoint, readModel } from '../models/checkpoint.js';
+import { STAGES, type Stage } from '../models/hndsr.js';
+import { Predictor } from '../models/predictor.js';
+import type { SamplingOptions } from '../models/sampler.js';
+import { encodePng, fromUnit, readImage, toUnit } from '../raster/image.js';
+import { openStore, type Store } from '../store/store.js';
+import { artifactsOf, getVersion, productionVersion } from '../store/versions.js';
+
+export interface UpscaleOptions {
+  cwd: string;
+  params: Params;
+  /** Paths relative to `cwd`. */
+  input: string;
+  output: string;
+  /** Output pixels per input pixel, above 1 and at most 8. */
+  scale: number;
+  sampling: SamplingOptions;
+  seed: number;
+  /** A version of the registry; the one in production unless set. */
+  version?: number;
+  overwrite: boolean;
+}
+
+export interface UpscaleResult {
+  output: string;
+  width: number;
+  height: number;
+  version: number;
+  seconds: number;
+}
+
+/**
+ * Upscales one image by a registered model, on a thread of its own.
+ * @throws HndsrError INPUT_MISSING, INPUT_INVALID, OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, VERSION_MISSING,
+ *   HASH_MISMATCH, INTERRUPTED
+ */
+export async function upscale(
+  options: UpscaleOptions,
+  context: { emit: JobContext['emit']; signal?: AbortSignal },
+): Promise<UpscaleResult> {
+  return runOnThread<UpscaleOptions, UpscaleResult>(import.meta.url, 'upscaleJob', options, context);
+}
+
+/** `upscale` in the calling thread. */
+export async function upscaleJob(options: UpscaleOptions, context: JobContext): Promise<UpscaleResult> {
+  const began = performance.now();
+  const { params, scale, sampling, seed } = options;
+  const input = resolve(options.cwd, options.input);
+  const output = resolve(options.cwd, options.output);
+  checkOutput(output, options);
+  const image = await readImage(input, { maxPixels: params.upscale.max_pixels });
+  checkSize(image.width * scale * image.height * scale, options);
+  const { version, checkpoints } = await registeredModel(options);
+  const { engine, reason } = await selectEngine();
+  context.emit({
+    kind: 'message',
+    level: 'info',
+    text: `version ${version}, engine ${engine.name} on ${engine.device}: ${reason}`,
+  });
+  try {
+    const predictor = await Predictor.create(engine, checkpoints, params.upscale.batch);
+    const low = { data: toUnit(image), width: image.width, height: image.height, bands: image.bands };
+    const settings = { ...sampling, seed, scale, overlap: params.upscale.overlap };
+    const found = await predictor.predict(low, settings, context, 'upscaling');
+    await writeAtomic(output, await encodePng(fromUnit(found.model, found.width, found.height)));
+    const seconds = (performance.now() - began) / 1000;
+    return { output, width: found.width, height: found.height, version, seconds };
+  } finally {
+    await engine.dispose();
+  }
+}
+
+function checkOutput(output: string, options: UpscaleOptions): void {
+  if (!output.toLowerCase().endsWith('.png')) {
+    throw new HndsrError('USAGE', `-o ${options.output}: the output must be a PNG file`, {
+      hint: 'Give it a name that ends in .png.',
+    });
+  }
+  if (existsSync(output) && !options.overwrite) {
+    throw new HndsrError('OUTPUT_EXISTS', `${options.output} exists already`, {
+      hint: 'Choose another name with -o, or add --overwrite.',
+    });
+  }
+}
+
+function checkSize(pixels: number, { params, input }: UpscaleOptions): void {
+  if (pixels <= params.upscale.max_pixels) return;
+  throw new HndsrError(
+    'INPUT_INVALID',
+    `${input} would become ${Math.round(pixels)} pixels, more than upscale.max_pixels (${params.upscale.max_pixels})`,
+    { hint: 'Raise upscale.max_pixels in params.yaml if there is memory for it (about 40 bytes a pixel).' },
+  );
+}
+
+/** The model of a version, every file checked against the hash that the registry has for it before it is parsed. */
+async function registeredModel(
+  options: UpscaleOptions,
+): Promise<{ version: number; checkpoints: Record<Stage, Checkpoint> }> {
+  const store = openStore(options.cwd);
+  try {
+    const version = chosenVersion(store, options.version);
+    const sources = artifactsOf(store, version).map(({ role, sha256 }) => [
+      role,
+      { sha256, path: join(objectsFolder(options.cwd), sha256.slice(0, 2), sha256.slice(2)) },
+    ]);
+    const byStage = Object.fromEntries(sources) as Record<Stage, { path: string; sha256: string }>;
+    const missing = STAGES.find((stage) => byStage[stage] === undefined);
+    if (missing !== undefined) {
+      throw new HndsrError('STORE_INVALID', `version ${version} has no ${missing} checkpoint`, {
+        hint: 'Register the model again with `hndsr registry register`.',
+      });
+    }
+    return { version, checkpoints: await readModel(byStage) };
+  } finally {
+    store.close();
+  }
+}
+
+function chosenVersion(store: Store, wanted: number | undefined): number {
+  if (wanted !== undefined) {
+    const found = getVersion(store, wanted);
+    if (found !== undefined) return found.version;
+    throw new HndsrError('VERSION_MISSING', `there is no version ${wanted} in the registry`, {
+      hint: '`hndsr registry list` shows the versions that there are.',
+    });
+  }
+  const production = productionVersion(store);
+  if (production !== undefined) return production.version;
+  throw new HndsrError('VERSION_MISSING', 'no version is in production', {
+    hint: 'Promote one with `hndsr registry promote VERSION --to production`, or name one with --model VERSION.',
+  });
+}

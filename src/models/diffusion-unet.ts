@@ -1,0 +1,90 @@
+import * as tf from '@tensorflow/tfjs';
+import type { TensorMap } from '../compute/engine.js';
+import type { Params } from '../config/params.js';
+import {
+  convolution,
+  dense,
+  perceptron,
+  perceptronSpecs,
+  pixelShuffle,
+  pixelUnshuffle,
+  residualBlock,
+  residualBlockSpecs,
+  silu,
+} from '../nn/layers.js';
+import { convolutionSpecs, denseSpecs, type ParameterSpecs } from '../nn/parameters.js';
+import { CELL_CHANNELS, LATENT_FACTOR, range } from './autoencoder.js';
+
+export type DiffusionConfig = Params['model']['diffusion'];
+
+/** Sines and cosines of the time; the hidden width of what reads them is twice that. */
+const TIME_FEATURES = 64;
+const LONGEST_PERIOD = 10_000;
+
+export function diffusionSpecs({ width, blocks }: DiffusionConfig, latentChannels: number): ParameterSpecs {
+  const inner = 2 * width;
+  const stack = (name: string, channels: number): ParameterSpecs =>
+    Object.assign(
+      {},
+      ...range(blocks).map((index) => ({
+        ...denseSpecs(`${name}.${index}.time`, 2 * TIME_FEATURES, channels),
+        ...residualBlockSpecs(`${name}.${index}`, channels),
+      })),
+    );
+  return {
+    ...perceptronSpecs('time', TIME_FEATURES, 2 * TIME_FEATURES, 2 * TIME_FEATURES, false),
+    ...convolutionSpecs('in', 3, 2 * latentChannels + CELL_CHANNELS, width),
+    ...stack('before', width),
+    ...convolutionSpecs('down', 1, 4 * width, inner),
+    ...stack('inside', inner),
+    ...convolutionSpecs('up', 1, inner, 4 * width),
+    ...convolutionSpecs('join', 3, 2 * width, width),
+    ...stack('after', width),
+    ...convolutionSpecs('out', 3, width, latentChannels, true),
+  };
+}
+
+/**
+ * eps(r_t, t, z_no, u): the noise in a noisy normalised residual, from the residual, the time and, concatenated to
+ * it point by point, the operator's latent and the bicubic upsampling. A UNet with one halving of the grid.
+ *
+ * @param noisy r_t, [N, H, W, C] at the latent grid, H and W even
+ * @param timestep [N, 1], 0 to T - 1
+ * @param latent z_no, [N, H, W, C], normalised
+ * @param upsampled u, [N, 4H, 4W, 3] in [-1, 1]
+ * @returns [N, H, W, C]
+ */
+export function predictNoise(
+  config: DiffusionConfig,
+  parameters: TensorMap,
+  noisy: tf.Tensor4D,
+  timestep: tf.Tensor2D,
+  latent: tf.Tensor4D,
+  upsampled: tf.Tensor4D,
+): tf.Tensor4D {
+  const time = silu(perceptron(parameters, 'time', timeFeatures(timestep)));
+  const stack = (name: string, input: tf.Tensor4D): tf.Tensor4D =>
+    range(config.blocks).reduce((x, index) => {
+      const shift = dense(parameters, `${name}.${index}.time`, time);
+      return residualBlock(
+        parameters,
+        `${name}.${index}`,
+        x,
+        shift.reshape([shift.shape[0], 1, 1, shift.shape[1]]),
+      );
+    }, input);
+  const cells = tf.concat([noisy, latent, pixelUnshuffle(upsampled, LATENT_FACTOR)], 3);
+  const before = stack('before', convolution(parameters, 'in', cells));
+  const inside = stack('inside', convolution(parameters, 'down', pixelUnshuffle(before, 2)));
+  const up = pixelShuffle(convolution(parameters, 'up', inside), 2);
+  const after = stack('after', convolution(parameters, 'join', tf.concat([before, up], 3)));
+  return convolution(parameters, 'out', after);
+}
+
+/** Sines and cosines of t at periods from 2 pi to 2 pi * 10,000 (Vaswani et al. 2017, section 3.5). [N, 64] */
+function timeFeatures(timestep: tf.Tensor2D): tf.Tensor2D {
+  const half = TIME_FEATURES / 2;
+  const frequencies = range(half).map((index) => LONGEST_PERIOD ** (-index / half));
+  const angles = tf.mul(timestep, tf.tensor2d([frequencies]));
+  return tf.concat([tf.sin(angles), tf.cos(angles)], 1) as tf.Tensor2D;
+}

@@ -1,0 +1,91 @@
+import { type HostTensor, sizeOf } from '../compute/engine.js';
+import { HndsrError } from '../errors.js';
+
+/**
+ * The safetensors format: 8 bytes with the length of a JSON header, the header (for each tensor its type, shape and
+ * place among the data; `__metadata__` with text values), then the data. Only F32 is written and read.
+ */
+
+export interface TensorFile {
+  tensors: Record<string, HostTensor>;
+  metadata: Record<string, string>;
+}
+
+/** A header that says it is longer than this is not believed. */
+const LARGEST_HEADER = 100_000_000;
+const ALIGNMENT = 8;
+
+export function encodeSafetensors({ tensors, metadata }: TensorFile): Uint8Array {
+  const header: Record<string, unknown> = { __metadata__: metadata };
+  let offset = 0;
+  for (const [name, { shape, data }] of Object.entries(tensors)) {
+    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.byteLength] };
+    offset += data.byteLength;
+  }
+  const text = JSON.stringify(header);
+  const length = Math.ceil(Buffer.byteLength(text) / ALIGNMENT) * ALIGNMENT;
+  const bytes = Buffer.alloc(8 + length + offset, ' ');
+  bytes.writeBigUInt64LE(BigInt(length), 0);
+  bytes.write(text, 8, 'utf8');
+  let at = 8 + length;
+  for (const { data } of Object.values(tensors)) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * @param name what messages call the file
+ * @throws HndsrError CHECKPOINT_INVALID if any length, offset, shape or type does not add up
+ */
+export function decodeSafetensors(bytes: Uint8Array, name: string): TensorFile {
+  const wrong = (what: string): HndsrError =>
+    new HndsrError('CHECKPOINT_INVALID', `${name} is not a valid safetensors file: ${what}`, {
+      hint: 'Train the stage again, or restore the file from where it was copied.',
+    });
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 8) throw wrong('it is shorter than its header');
+  const length = Number(view.getBigUint64(0, true));
+  if (length > LARGEST_HEADER || 8 + length > bytes.length) throw wrong('its header is longer than the file');
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + length)));
+  } catch {
+    throw wrong('its header is not JSON');
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    throw wrong('its header is not an object');
+  const data = bytes.subarray(8 + length);
+  const tensors: Record<string, HostTensor> = {};
+  const metadata: Record<string, string> = {};
+  let end = 0;
+  for (const [key, entry] of Object.entries(header)) {
+    if (key === '__metadata__') {
+      for (const [field, value] of Object.entries(entry as object)) metadata[field] = String(value);
+      continue;
+    }
+    const place = placeOf(entry, data.length);
+    if (place === undefined) throw wrong(`the entry of tensor ${key} does not add up`);
+    end = Math.max(end, place.to);
+    // A copy, since the data need not be aligned for 4-byte numbers.
+    const numbers = new Float32Array((place.to - place.from) / 4);
+    new Uint8Array(numbers.buffer).set(data.subarray(place.from, place.to));
+    tensors[key] = { shape: place.shape, data: numbers };
+  }
+  if (end !== data.length) throw wrong('it has data that no tensor claims');
+  return { tensors, metadata };
+}
+
+function placeOf(
+  entry: unknown,
+  available: number,
+): { shape: number[]; from: number; to: number } | undefined {
+  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
+  const whole = (list: unknown): list is number[] =>
+    Array.isArray(list) && list.every((item) => Number.isSafeInteger(item) && (item as number) >= 0);
+  if (dtype !== 'F32' || !whole(shape) || !whole(offsets) || offsets.length !== 2) return undefined;
+  const [from, to] = offsets as [number, number];
+  if (from > to || to > available || to - from !== 4 * sizeOf(shape)) return undefined;
+  return { shape, from, to };
+}

@@ -1,0 +1,107 @@
+import * as tf from '@tensorflow/tfjs';
+import type { TensorMap } from '../compute/engine.js';
+import { convolutionSpecs, denseSpecs, type ParameterSpecs } from './parameters.js';
+
+/**
+ * Same-padded convolution with stride 1 of x [N, H, W, in] to [N, H, W, out]. The weight lies as [out, in, h, w],
+ * which is what ONNX and PyTorch use; TensorFlow.js wants [h, w, in, out].
+ */
+export function convolution(parameters: TensorMap, name: string, x: tf.Tensor4D): tf.Tensor4D {
+  const filter = tf.transpose(parameters[`${name}.weight`]! as tf.Tensor4D, [2, 3, 1, 0]);
+  return tf.fused.conv2d({
+    x,
+    filter,
+    bias: parameters[`${name}.bias`]!,
+    strides: 1,
+    pad: 'same',
+    activation: 'linear',
+  });
+}
+
+/** x [N, in] to [N, out]. */
+export function dense(parameters: TensorMap, name: string, x: tf.Tensor2D): tf.Tensor2D {
+  return tf.add(tf.matMul(x, parameters[`${name}.weight`]! as tf.Tensor2D), parameters[`${name}.bias`]!);
+}
+
+/**
+ * x * sigmoid(slope * x): SiLU at slope 1 (Elfwing et al. 2018), and at 1.702 the sigmoid approximation of GELU
+ * (Hendrycks and Gimpel 2016, section 2). The gradient is written out, since the taped one costs twice the passes.
+ */
+function gatedLinear(slope: number): (x: tf.Tensor) => tf.Tensor {
+  return (input) =>
+    tf.customGrad((...received: (tf.Tensor | tf.GradSaveFunc)[]) => {
+      const [x, save] = received as [tf.Tensor, tf.GradSaveFunc];
+      const gate = tf.sigmoid(slope === 1 ? x : tf.mul(x, slope));
+      const value = tf.mul(x, gate);
+      save([gate, value]);
+      return {
+        value,
+        // d/dx x g(x) = g + slope x g (1 - g), with x g already at hand.
+        gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+          const [g, y] = saved as [tf.Tensor, tf.Tensor];
+          const inner = slope === 1 ? y : tf.mul(y, slope);
+          return tf.mul(dy, tf.add(g, tf.sub(inner, tf.mul(inner, g))));
+        },
+      };
+    })(input);
+}
+
+export const silu = gatedLinear(1) as <T extends tf.Tensor>(x: T) => T;
+export const gelu = gatedLinear(1.702) as <T extends tf.Tensor>(x: T) => T;
+
+/** [N, H*f, W*f, C] to [N, H, W, C*f*f]; the channels of a cell lie as (channel, row, column), as in PyTorch. */
+export function pixelUnshuffle(x: tf.Tensor4D, factor: number): tf.Tensor4D {
+  const [batch, height, width, channels] = x.shape;
+  const [h, w] = [height / factor, width / factor];
+  return x
+    .reshape([batch, h, factor, w, factor, channels])
+    .transpose([0, 1, 3, 5, 2, 4])
+    .reshape([batch, h, w, channels * factor * factor]);
+}
+
+/** The inverse of pixelUnshuffle (Shi et al. 2016, section 2.2). */
+export function pixelShuffle(x: tf.Tensor4D, factor: number): tf.Tensor4D {
+  const [batch, height, width, channels] = x.shape;
+  const out = channels / (factor * factor);
+  return x
+    .reshape([batch, height, width, out, factor, factor])
+    .transpose([0, 1, 4, 2, 5, 3])
+    .reshape([batch, height * factor, width * factor, out]);
+}
+
+export function residualBlockSpecs(name: string, channels: number): ParameterSpecs {
+  return {
+    ...convolutionSpecs(`${name}.first`, 3, channels, channels),
+    ...convolutionSpecs(`${name}.second`, 3, channels, channels),
+  };
+}
+
+/**
+ * x + conv(SiLU(conv(x) + shift)); `shift` [N, 1, 1, C] lets a condition such as the time in.
+ */
+export function residualBlock(
+  parameters: TensorMap,
+  name: string,
+  x: tf.Tensor4D,
+  shift?: tf.Tensor4D,
+): tf.Tensor4D {
+  const first = convolution(parameters, `${name}.first`, x);
+  const inner = silu(shift === undefined ? first : tf.add(first, shift));
+  return tf.add(x, convolution(parameters, `${name}.second`, inner as tf.Tensor4D));
+}
+
+/** Two dense layers with SiLU between; `zero` starts the last at zero. */
+export function perceptronSpecs(
+  name: string,
+  inputs: number,
+  hidden: number,
+  outputs: number,
+  zero: boolean,
+): ParameterSpecs {
+  return { ...denseSpecs(`${name}.in`, inputs, hidden), ...denseSpecs(`${name}.out`, hidden, outputs, zero) };
+}
+
+/** x [N, in] to [N, out]. */
+export function perceptron(parameters: TensorMap, name: string, x: tf.Tensor2D): tf.Tensor2D {
+  return dense(parameters, `${name}.out`, silu(dense(parameters, `${name}.in`, x)));
+}

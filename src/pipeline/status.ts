@@ -1,0 +1,159 @@
+import { existsSync } from 'node:fs';
+import { HndsrError } from '../errors.js';
+import { FileHasher } from './file-hash.js';
+import type { StageInputs } from './fingerprint.js';
+import { overlaps } from './graph.js';
+import { HashCache } from './hash-cache.js';
+import { Lock, type LockEntry, type LockedContent } from './lock.js';
+import { compareInputs, type Reason } from './reason.js';
+import { Snapshot } from './snapshot.js';
+import { loadPipeline, type Pipeline, type Stage, type StagePath, selectStages } from './stage.js';
+
+export interface StageStatus {
+  stage: string;
+  upToDate: boolean;
+  /** Why it is not; empty when it is. */
+  reasons: Reason[];
+}
+
+export interface StatusOptions {
+  cwd: string;
+  /** Only these stages and those they depend on. */
+  targets?: readonly string[];
+  signal?: AbortSignal;
+}
+
+/**
+ * Which stages `repro` would run now, and why, in running order.
+ * @throws HndsrError what `loadPipeline`, `selectStages` and `Lock.read` throw; CONFIG_INVALID for a param that is
+ * not in params.yaml
+ */
+export async function pipelineStatus({ cwd, targets, signal }: StatusOptions): Promise<StageStatus[]> {
+  const pipeline = loadPipeline(cwd);
+  const stages = selectStages(pipeline, targets);
+  const lock = Lock.read(cwd);
+  const cache = await HashCache.open(cwd);
+  try {
+    return await assessAll(
+      pipeline,
+      stages,
+      new Snapshot(pipeline, new FileHasher(cwd, cache, signal)),
+      lock,
+    );
+  } finally {
+    cache.close();
+  }
+}
+
+/** @param force each of the stages counts as one that will run */
+export async function assessAll(
+  pipeline: Pipeline,
+  stages: readonly Stage[],
+  snapshot: Snapshot,
+  lock: Lock,
+  force = false,
+): Promise<StageStatus[]> {
+  const running = new Map<string, Stage>();
+  const found: StageStatus[] = [];
+  for (const stage of stages) {
+    const upstream = (pipeline.upstream.get(stage.name) ?? []).flatMap((name) => running.get(name) ?? []);
+    const reasons = await assess(stage, snapshot, lock.get(stage.name), upstream);
+    if (force) reasons.unshift({ kind: 'forced' });
+    if (reasons.length > 0) running.set(stage.name, stage);
+    found.push({ stage: stage.name, upToDate: reasons.length === 0, reasons });
+  }
+  return found;
+}
+
+/**
+ * Why a stage has to run; empty when it has not.
+ * @param upstream stages that will run before it
+ */
+export async function assess(
+  stage: Stage,
+  snapshot: Snapshot,
+  locked: LockEntry | undefined,
+  upstream: readonly Stage[] = [],
+): Promise<Reason[]> {
+  const reasons: Reason[] = stage.alwaysChanged ? [{ kind: 'always-changed' }] : [];
+  if (!stage.frozen) {
+    const awaited = upstream.flatMap(({ outs }) => outs);
+    const missing = stage.deps.filter(
+      ({ absolute }) => !existsSync(absolute) && !awaited.some((out) => overlaps(out.absolute, absolute)),
+    );
+    reasons.push(...missing.map(({ path }): Reason => ({ kind: 'dependency-missing', path })));
+  }
+  // Before the first run, too: a param that is not there is an error.
+  const params = snapshot.params(stage);
+  if (locked === undefined) return [...reasons, { kind: 'never-run' }];
+  if (!stage.frozen)
+    reasons.push(...upstream.map(({ name }): Reason => ({ kind: 'upstream-runs', stage: name })));
+  const inputs = stage.frozen
+    ? inputsOf(stage, locked.deps, locked.params)
+    : inputsOf(stage, (await readDependencies(stage, snapshot)).deps, params);
+  const declared = new Set(stage.deps.map(({ path }) => path));
+  const changes = compareInputs(inputs, locked).filter(
+    // One that is declared but not there was told above, or an upstream stage will make it.
+    (reason) => !(reason.kind === 'dependency-removed' && declared.has(reason.path)),
+  );
+  return [...reasons, ...changes, ...(await compareOutputs(stage, snapshot, locked))];
+}
+
+async function compareOutputs(stage: Stage, snapshot: Snapshot, locked: LockEntry): Promise<Reason[]> {
+  const reasons: Reason[] = [];
+  for (const { path, absolute } of stage.outs) {
+    const before = locked.outs.find((out) => out.path === path);
+    const now = await snapshot.digest(absolute);
+    if (now === undefined) reasons.push({ kind: 'output-missing', path });
+    else if (before !== undefined && before.sha256 !== now.sha256)
+      reasons.push({ kind: 'output-changed', path });
+  }
+  return reasons;
+}
+
+/** The contents of a stage's dependencies, and those that are not there. */
+export async function readDependencies(
+  stage: Stage,
+  snapshot: Snapshot,
+): Promise<{ deps: LockedContent[]; missing: StagePath[] }> {
+  const deps = new Map<string, LockedContent>();
+  const missing: StagePath[] = [];
+  for (const dep of stage.deps) {
+    const digest = await snapshot.digest(dep.absolute);
+    if (digest === undefined) missing.push(dep);
+    else deps.set(dep.path, { path: dep.path, ...digest });
+  }
+  return { deps: [...deps.values()], missing };
+}
+
+export function inputsOf(
+  stage: Stage,
+  deps: readonly LockedContent[],
+  params: Readonly<Record<string, unknown>>,
+): StageInputs {
+  return {
+    commands: stage.commands,
+    wdir: stage.wdir.path,
+    deps: Object.fromEntries(deps.map(({ path, sha256 }) => [path, sha256])),
+    params,
+    outs: stage.outs.map(({ path }) => path),
+  };
+}
+
+/** The error for a dependency that is not there when its stage should run. */
+export function dependencyMissing(pipeline: Pipeline, stage: Stage, dep: StagePath): HndsrError {
+  const producer = pipeline.order.find(({ outs }) =>
+    outs.some((out) => overlaps(out.absolute, dep.absolute)),
+  );
+  return new HndsrError(
+    'PIPELINE_DEPENDENCY_MISSING',
+    `stage \`${stage.name}\` depends on ${dep.path}, which is not there`,
+    {
+      ...pipeline.file.locate(dep.key),
+      hint:
+        producer === undefined
+          ? 'No stage makes it: put it there, or correct the path in pipeline.yaml.'
+          : `Stage \`${producer.name}\` should have made it: run \`hndsr repro ${producer.name}\`.`,
+    },
+  );
+}
