@@ -96,5 +96,6 @@ async function work(assignment: Assignment): Promise<void> {
 }
 
 const assigned = workerData as Partial<Assignment> | null;
+// Not awaited: the job's module imports this one, and would wait for it for ever.
 if (!isMainThread && assigned?.module !== undefined && assigned.job !== undefined)
-  await work(assigned as Assignment);
+  void work(assigned as Assignment);

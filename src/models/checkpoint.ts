@@ -9,6 +9,7 @@ import { STAGES, type Stage } from './hndsr.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 
 const FORMAT = 'hndsr-checkpoint-1';
+const CONTENT_DIGEST = 'content_sha256';
 
 /** What a checkpoint says of itself; kept as text in the file's metadata, so that any safetensors reader shows it. */
 const metadataSchema = z.object({
@@ -51,16 +52,20 @@ export async function writeCheckpoint(
       typeof value === 'string' ? value : JSON.stringify(value),
     ]),
   );
+  const stated = { format: FORMAT, ...texts };
   const bytes = encodeSafetensors({
     tensors,
-    metadata: { format: FORMAT, ...texts, data_sha256: dataDigest(tensors) },
+    metadata: { ...stated, [CONTENT_DIGEST]: contentDigest(stated, tensors) },
   });
   await writeAtomic(path, bytes);
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function dataDigest(tensors: Record<string, HostTensor>): string {
+/** SHA-256 of everything that a checkpoint says, wherever in the file it lies. */
+function contentDigest(metadata: Record<string, string>, tensors: Record<string, HostTensor>): string {
   const hash = createHash('sha256');
+  const texts = Object.entries(metadata).filter(([key]) => key !== CONTENT_DIGEST);
+  hash.update(JSON.stringify(texts.sort(([a], [b]) => (a < b ? -1 : 1))));
   for (const name of Object.keys(tensors).sort()) {
     const { shape, data } = tensors[name]!;
     hash.update(JSON.stringify([name, shape]));
@@ -93,10 +98,10 @@ export async function readCheckpoint(path: string, stage: Stage, expected?: stri
   }
   const { tensors, metadata } = decodeSafetensors(bytes, path);
   const parsed = parseMetadata(metadata, path);
-  if (metadata.data_sha256 !== dataDigest(tensors)) {
+  if (metadata[CONTENT_DIGEST] !== contentDigest(metadata, tensors)) {
     throw new HndsrError(
       'HASH_MISMATCH',
-      `${path} was changed: its weights do not have the hash that it states`,
+      `${path} was changed: its content does not have the hash that it states`,
       {
         hint: `Restore the file, or run \`hndsr train --stage ${stage}\` again.`,
       },

@@ -59,22 +59,39 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): TensorFile {
   const data = bytes.subarray(8 + length);
   const tensors: Record<string, HostTensor> = {};
   const metadata: Record<string, string> = {};
-  let end = 0;
+  const places: { from: number; to: number }[] = [];
   for (const [key, entry] of Object.entries(header)) {
     if (key === '__metadata__') {
-      for (const [field, value] of Object.entries(entry as object)) metadata[field] = String(value);
+      if (!isTexts(entry)) throw wrong('its metadata are not texts');
+      Object.assign(metadata, entry);
       continue;
     }
     const place = placeOf(entry, data.length);
     if (place === undefined) throw wrong(`the entry of tensor ${key} does not add up`);
-    end = Math.max(end, place.to);
+    places.push(place);
     // A copy, since the data need not be aligned for 4-byte numbers.
     const numbers = new Float32Array((place.to - place.from) / 4);
     new Uint8Array(numbers.buffer).set(data.subarray(place.from, place.to));
     tensors[key] = { shape: place.shape, data: numbers };
   }
-  if (end !== data.length) throw wrong('it has data that no tensor claims');
+  if (!fill(places, data.length)) throw wrong('its data are not those of its tensors, each once');
   return { tensors, metadata };
+}
+
+function isTexts(entry: unknown): entry is Record<string, string> {
+  return (
+    typeof entry === 'object' &&
+    entry !== null &&
+    !Array.isArray(entry) &&
+    Object.values(entry).every((text) => typeof text === 'string')
+  );
+}
+
+/** Whether the places lie one behind the other, without a gap or an overlap, up to `length`. */
+function fill(places: { from: number; to: number }[], length: number): boolean {
+  const ends = places.toSorted((a, b) => a.from - b.from || a.to - b.to);
+  const last = ends.reduce((end, { from, to }) => (from === end ? to : Number.NaN), 0);
+  return last === length;
 }
 
 function placeOf(

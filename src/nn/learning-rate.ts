@@ -4,7 +4,7 @@
  * @param step from 1 to `steps`
  */
 export function learningRateAt(step: number, steps: number, peak: number, warmupSteps: number): number {
-  if (step <= warmupSteps) return (peak * step) / warmupSteps;
+  if (step <= warmupSteps) return peak * (step / warmupSteps);
   const progress = (step - warmupSteps) / Math.max(1, steps - warmupSteps);
   return peak * 0.5 * (1 + Math.cos(Math.PI * Math.min(1, progress)));
 }

@@ -17,10 +17,21 @@ export interface ParameterSpec {
 /** The parameters of a network by name, in the order in which they lie in a flat vector. */
 export type ParameterSpecs = Record<string, ParameterSpec>;
 
+/** Variance 1 / fan-in, so that a layer keeps the size of its input (LeCun et al. 1998, "Efficient BackProp", 4.6). */
+function weightInitialiser(fanIn: number, zero: boolean): Initialiser {
+  return zero ? { constant: 0 } : { uniform: Math.sqrt(3 / fanIn) };
+}
+
+const biasSpec = (channels: number): ParameterSpec => ({
+  shape: [channels],
+  initialiser: { constant: 0 },
+  decays: false,
+  rate: 1,
+});
+
 /**
  * A convolution's weight, [out, in, size, size], and bias, [out].
- * Uniform in +-1/sqrt(fan-in), fan-in = in * size * size (LeCun et al. 1998, "Efficient BackProp", section 4.6, up
- * to the constant). `zero` starts it at zero, so that a residual branch begins as the identity.
+ * @param zero starts the weight at zero, so that a residual branch begins as the identity
  */
 export function convolutionSpecs(
   name: string,
@@ -29,20 +40,19 @@ export function convolutionSpecs(
   outChannels: number,
   zero = false,
 ): ParameterSpecs {
-  const bound = 1 / Math.sqrt(inChannels * size * size);
-  const initialiser: Initialiser = zero ? { constant: 0 } : { uniform: bound };
+  const initialiser = weightInitialiser(inChannels * size * size, zero);
   return {
     [`${name}.weight`]: { shape: [outChannels, inChannels, size, size], initialiser, decays: true, rate: 1 },
-    [`${name}.bias`]: { shape: [outChannels], initialiser, decays: false, rate: 1 },
+    [`${name}.bias`]: biasSpec(outChannels),
   };
 }
 
-/** A dense layer's weight, [in, out], and bias, [out]; drawn as a convolution's. */
+/** A dense layer's weight, [in, out], and bias, [out]; `zero` as for a convolution. */
 export function denseSpecs(name: string, inputs: number, outputs: number, zero = false): ParameterSpecs {
-  const initialiser: Initialiser = zero ? { constant: 0 } : { uniform: 1 / Math.sqrt(inputs) };
+  const initialiser = weightInitialiser(inputs, zero);
   return {
     [`${name}.weight`]: { shape: [inputs, outputs], initialiser, decays: true, rate: 1 },
-    [`${name}.bias`]: { shape: [outputs], initialiser, decays: false, rate: 1 },
+    [`${name}.bias`]: biasSpec(outputs),
   };
 }
 

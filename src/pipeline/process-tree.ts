@@ -20,17 +20,19 @@ export async function endTree(group: number, mark: string, graceMilliseconds: nu
   signalGroup(group, 'SIGINT');
   if (await goneWithin(group, mark, graceMilliseconds)) return;
   signalGroup(group, 'SIGKILL');
-  for (const pid of marked(mark)) signal(pid, 'SIGKILL');
   await goneWithin(group, mark, KILL_MILLISECONDS);
 }
 
-/** Ends what is left of a stage whose own `repro` was killed. Linux only: elsewhere such processes are not found. */
+/**
+ * Ends what is left of a stage whose own `repro` was killed: the processes with its mark, and the groups they are in.
+ * Linux only: elsewhere such processes are not found.
+ */
 export async function endMarked(mark: string): Promise<void> {
-  const deadline = performance.now() + KILL_MILLISECONDS;
-  for (let left = marked(mark); left.length > 0 && performance.now() < deadline; left = marked(mark)) {
-    for (const pid of left) signal(pid, 'SIGKILL');
-    await sleep(POLL_MILLISECONDS);
-  }
+  const marked = findProcesses(mark);
+  const groups = new Set(marked.map((pid) => statusOf(pid).group).filter((group) => group > 1));
+  for (const group of groups) signalGroup(group, 'SIGKILL');
+  for (const pid of marked) signal(pid, 'SIGKILL');
+  await Promise.all([...groups].map((group) => goneWithin(group, mark, KILL_MILLISECONDS)));
 }
 
 export function signalGroup(group: number, name: NodeJS.Signals): void {
@@ -50,24 +52,45 @@ async function goneWithin(group: number, mark: string, milliseconds: number): Pr
   const deadline = performance.now() + milliseconds;
   for (;;) {
     // Where /proc tells, a dead process that nobody has waited for does not count, as it does for a signal.
-    const running = process.platform === 'linux' ? marked(mark).length > 0 : signal(-group, 0);
+    const running = process.platform === 'linux' ? findProcesses(mark, group).length > 0 : signal(-group, 0);
     if (!running) return true;
     if (performance.now() >= deadline) return false;
     await sleep(POLL_MILLISECONDS);
   }
 }
 
-/** Processes with this mark, also those that left the command's group. */
-function marked(mark: string): number[] {
+/** Living processes with this mark, also those that left the command's group, and those of the group without it. */
+function findProcesses(mark: string, group?: number): number[] {
   if (process.platform !== 'linux') return [];
-  return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
-    try {
-      const variables = readFileSync(`/proc/${name}/environ`, 'utf8').split('\0');
-      const marks = variables.find((variable) => variable.startsWith(`${MARK_VARIABLE}=`));
-      return marks?.includes(mark) ? [Number(name)] : [];
-    } catch {
-      return [];
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== process.pid && (isMarked(pid, mark) || isLivingMember(pid, group)));
+}
+
+function isMarked(pid: number, mark: string): boolean {
+  const variables = readProcess(pid, 'environ').split('\0');
+  return variables.some((text) => text.startsWith(`${MARK_VARIABLE}=`) && text.includes(mark));
+}
+
+function isLivingMember(pid: number, of: number | undefined): boolean {
+  if (of === undefined) return false;
+  const { state, group } = statusOf(pid);
+  return group === of && state !== 'Z' && state !== 'X';
+}
+
+function statusOf(pid: number): { state: string; group: number } {
+  const text = readProcess(pid, 'stat');
+  // The second field is the name in parentheses, which may hold spaces and parentheses itself.
+  const [state = '', , group] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state, group: Number(group ?? 0) };
+}
+
+function readProcess(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    // Gone in the meantime, or another user's.
+    return '';
+  }
 }

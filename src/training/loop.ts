@@ -209,6 +209,8 @@ class TrainingRun {
       batches++;
     }
     const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / batches]));
+    // The last step of the epoch may have left weights whose loss no training step has seen yet.
+    this.checkFinite(means);
     return means.mse === undefined ? means : { ...means, psnr: -10 * Math.log10(means.mse) };
   }
 

@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { repro, type StageOutcome } from '../../src/pipeline/executor.js';
+import { describeReason } from '../../src/pipeline/reason.js';
+import { pipelineStatus } from '../../src/pipeline/status.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/hndsr.js', import.meta.url));
+
+/** A folder with a pipeline.yaml and other files, for one test. */
+export class Project {
+  private constructor(readonly cwd: string) {}
+
+  static async create(files: Record<string, string>): Promise<Project> {
+    const project = new Project(await mkdtemp(join(tmpdir(), 'hndsr-pipeline-')));
+    for (const [path, text] of Object.entries(files)) await project.write(path, text);
+    return project;
+  }
+
+  async write(path: string, text: string): Promise<void> {
+    await mkdir(dirname(join(this.cwd, path)), { recursive: true });
+    await writeFile(join(this.cwd, path), text);
+  }
+
+  read(path: string): Promise<string> {
+    return readFile(join(this.cwd, path), 'utf8');
+  }
+
+  async replace(path: string, from: string, to: string): Promise<void> {
+    const text = await this.read(path);
+    if (!text.includes(from)) throw new Error(`${path} has no ${from}`);
+    await this.write(
+      path,
+      text.replace(from, () => to),
+    );
+  }
+
+  repro(options: { targets?: string[]; force?: boolean; dry?: boolean; signal?: AbortSignal } = {}) {
+    return repro({ cwd: this.cwd, ...options });
+  }
+
+  /** The stages that `repro` ran. */
+  async ran(options: Parameters<Project['repro']>[0] = {}): Promise<string[]> {
+    return names(await this.repro(options));
+  }
+
+  /** The reasons of each stage that is not up to date, as a person reads them. */
+  async stale(): Promise<Record<string, string[]>> {
+    const statuses = await pipelineStatus({ cwd: this.cwd });
+    return Object.fromEntries(
+      statuses
+        .filter(({ upToDate }) => !upToDate)
+        .map(({ stage, reasons }) => [stage, reasons.map(describeReason)]),
+    );
+  }
+
+  spawn(...words: string[]): Run {
+    return new Run(spawn(process.execPath, [PROGRAM, ...words], { cwd: this.cwd }));
+  }
+
+  /** Runs the command line to its end. */
+  async run(...words: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+    const run = this.spawn(...words);
+    const code = await run.ended;
+    return { code, stdout: run.stdout, stderr: run.stderr };
+  }
+}
+
+function names(outcomes: StageOutcome[]): string[] {
+  return outcomes.filter(({ ran }) => ran).map(({ stage }) => stage);
+}
+
+export class Run {
+  stdout = '';
+  stderr = '';
+  /** The exit code, or null when a signal ended it. */
+  readonly ended: Promise<number | null>;
+
+  constructor(readonly process: ChildProcess) {
+    process.stdout!.on('data', (data) => {
+      this.stdout += data;
+    });
+    process.stderr!.on('data', (data) => {
+      this.stderr += data;
+    });
+    this.ended = new Promise((resolve) => process.on('close', resolve));
+  }
+
+  get pid(): number {
+    return this.process.pid!;
+  }
+}
+
+/** Waits until `condition` holds, and fails after 20 s. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = performance.now() + 20_000; !(await condition()); await sleep(10)) {
+    if (performance.now() > deadline) throw new Error(`not so within 20 s: ${condition}`);
+  }
+}
+
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
