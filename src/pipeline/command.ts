@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { writeAtomic } from '../atomic.js';
 import { PROJECT_STATE } from '../config/project.js';
 import { asWriteError, interruptedError } from '../errors.js';
-import { endTree, MARK_VARIABLE, markWith, signalGroup } from './process-tree.js';
+import { endTree, killTree, MARK_VARIABLE, markWith } from './process-tree.js';
 
 const LAST_LINES = 10;
 
@@ -91,7 +91,7 @@ export async function runCommand(options: CommandOptions): Promise<string | unde
   };
   // Reached by the second Ctrl-C, which leaves no time for anything else.
   const endAtOnce = (): void => {
-    if (group !== undefined) signalGroup(group, 'SIGKILL');
+    if (group !== undefined) killTree(group, mark);
   };
   const read = async (stream: 'stdout' | 'stderr'): Promise<void> => {
     for await (const line of subprocess.iterable({ from: stream })) log.line(stream, String(line));

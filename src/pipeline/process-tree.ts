@@ -19,8 +19,16 @@ export function markWith(mark: string): string {
 export async function endTree(group: number, mark: string, graceMilliseconds: number): Promise<void> {
   signalGroup(group, 'SIGINT');
   if (await goneWithin(group, mark, graceMilliseconds)) return;
-  signalGroup(group, 'SIGKILL');
+  killTree(group, mark);
   await goneWithin(group, mark, KILL_MILLISECONDS);
+}
+
+/** Sends SIGKILL to all of it, at once. */
+export function killTree(group: number, mark: string): void {
+  // Listed first: one that left the group is still known by its mark.
+  const marked = findProcesses(mark);
+  signalGroup(group, 'SIGKILL');
+  for (const pid of marked) signal(pid, 'SIGKILL');
 }
 
 /**
@@ -35,7 +43,7 @@ export async function endMarked(mark: string): Promise<void> {
   await Promise.all([...groups].map((group) => goneWithin(group, mark, KILL_MILLISECONDS)));
 }
 
-export function signalGroup(group: number, name: NodeJS.Signals): void {
+function signalGroup(group: number, name: NodeJS.Signals): void {
   signal(-group, name);
 }
 

@@ -5,21 +5,24 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isRunning, Project, until } from './project.js';
 
-/** A stage that begins its output, and then stays; what it started does not listen and knows no environment. */
+/** A stage that begins its output, starts two processes, and then stays. */
 const STAY = `
 const { spawn } = require('node:child_process');
 const { mkdirSync, writeFileSync } = require('node:fs');
 mkdirSync('out', { recursive: true });
 writeFileSync('out/made.txt', 'half');
-spawn(process.execPath, ['deaf.cjs', String(process.pid)], { env: {}, stdio: 'ignore' });
+writeFileSync('pid-stay', String(process.pid));
+spawn(process.execPath, ['deaf.cjs', 'unmarked'], { env: {}, stdio: 'ignore' });
+spawn(process.execPath, ['deaf.cjs', 'apart'], { detached: true, stdio: 'ignore' });
 setInterval(() => {}, 1000);
 `;
 
+/** One that does not listen. */
 const DEAF = `
 const { renameSync, writeFileSync } = require('node:fs');
 process.on('SIGINT', () => {});
-writeFileSync('pids.tmp', process.argv[2] + ' ' + process.pid);
-renameSync('pids.tmp', 'pids');
+writeFileSync('tmp-' + process.argv[2], String(process.pid));
+renameSync('tmp-' + process.argv[2], 'pid-' + process.argv[2]);
 setInterval(() => {}, 1000);
 `;
 
@@ -49,8 +52,9 @@ beforeEach(async () => {
 
 async function startAndWait() {
   const run = project.spawn('repro');
-  await until(() => existsSync(join(project.cwd, 'pids')));
-  const pids = (await project.read('pids')).split(' ').map(Number);
+  const files = ['pid-stay', 'pid-unmarked', 'pid-apart'];
+  await until(() => files.every((name) => existsSync(join(project.cwd, name))));
+  const pids = (await Promise.all(files.map((name) => project.read(name)))).map(Number);
   expect(await project.read('out/made.txt')).toBe('half');
   return { run, pids };
 }
@@ -110,7 +114,7 @@ describe('kill -9 of repro in the middle of a stage', () => {
       const { run, pids } = await startAndWait();
       run.process.kill('SIGKILL');
       await run.ended;
-      expect(pids.map(isRunning)).toEqual([true, true]);
+      expect(pids.map(isRunning)).toEqual([true, true, true]);
       await project.replace('pipeline.yaml', 'test -e quick', 'test -e never');
       await project.write('stay.cjs', 'console.log("bye"); process.exit(5)');
       const next = await project.run('repro');
