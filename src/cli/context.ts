@@ -50,6 +50,7 @@ export function action<Options>(handler: Handler<Options>) {
     };
     process.on('SIGINT', stop);
     process.on('SIGTERM', stop);
+    process.on('SIGHUP', stop);
     try {
       const code = await handler(
         {
@@ -71,6 +72,7 @@ export function action<Options>(handler: Handler<Options>) {
       renderer.clear();
       process.off('SIGINT', stop);
       process.off('SIGTERM', stop);
+      process.off('SIGHUP', stop);
     }
   };
 }

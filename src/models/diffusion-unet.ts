@@ -22,7 +22,6 @@ const TIME_FEATURES = 64;
 const LONGEST_PERIOD = 10_000;
 
 export function diffusionSpecs({ width, blocks }: DiffusionConfig, latentChannels: number): ParameterSpecs {
-  const inner = 2 * width;
   const stack = (name: string, channels: number): ParameterSpecs =>
     Object.assign(
       {},
@@ -35,9 +34,9 @@ export function diffusionSpecs({ width, blocks }: DiffusionConfig, latentChannel
     ...perceptronSpecs('time', TIME_FEATURES, 2 * TIME_FEATURES, 2 * TIME_FEATURES, false),
     ...convolutionSpecs('in', 3, 2 * latentChannels + CELL_CHANNELS, width),
     ...stack('before', width),
-    ...convolutionSpecs('down', 1, 4 * width, inner),
-    ...stack('inside', inner),
-    ...convolutionSpecs('up', 1, inner, 4 * width),
+    ...convolutionSpecs('down', 1, 4 * width, width),
+    ...stack('inside', width),
+    ...convolutionSpecs('up', 1, width, 4 * width),
     ...convolutionSpecs('join', 3, 2 * width, width),
     ...stack('after', width),
     ...convolutionSpecs('out', 3, width, latentChannels, true),

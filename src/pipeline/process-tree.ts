@@ -25,7 +25,7 @@ export async function endTree(group: number, mark: string, graceMilliseconds: nu
 
 /** Sends SIGKILL to all of it, at once. */
 export function killTree(group: number, mark: string): void {
-  // Listed first: one that left the group is still known by its mark.
+  // One that left the group is still known by its mark.
   const marked = findProcesses(mark);
   signalGroup(group, 'SIGKILL');
   for (const pid of marked) signal(pid, 'SIGKILL');

@@ -8,6 +8,7 @@ import {
   insertVersion,
   recordEvent,
   type Version,
+  type VersionStage,
   versionWithArtifacts,
 } from '../store/versions.js';
 import { type Evaluation, readEvaluation } from './evaluation.js';
@@ -75,7 +76,10 @@ function insertOnce(
 ): Registration {
   const known = versionWithArtifacts(store, artifacts);
   if (known !== undefined) {
-    if (existing === 'reuse') return { version: known, created: false };
+    if (existing === 'reuse') {
+      recordRegistration(store, known.version, actor, known.stage, 'registered again');
+      return { version: known, created: false };
+    }
     throw new HndsrError(
       'VERSION_DUPLICATE',
       `these checkpoints are registered already, as version ${known.version}`,
@@ -93,14 +97,24 @@ function insertOnce(
     codeVersion: evaluation.codeVersion,
     artifacts,
   });
+  recordRegistration(store, number, actor, 'dev', null);
+  return { version: getVersion(store, number)!, created: true };
+}
+
+function recordRegistration(
+  store: Store,
+  version: number,
+  actor: string,
+  stage: VersionStage,
+  reason: string | null,
+): void {
   recordEvent(store, {
-    version: number,
+    version,
     actor,
     kind: 'registered',
     fromStage: null,
-    toStage: 'dev',
-    reason: null,
+    toStage: stage,
+    reason,
     gates: null,
   });
-  return { version: getVersion(store, number)!, created: true };
 }

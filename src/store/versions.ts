@@ -134,8 +134,14 @@ export function getVersion({ database }: Store, version: number): Version | unde
   );
 }
 
+/** The version that was registered last, be it again. */
 export function latestVersion({ database }: Store): Version | undefined {
-  const row = database.prepare('SELECT * FROM versions ORDER BY version DESC LIMIT 1').get();
+  const row = database
+    .prepare(
+      `SELECT versions.* FROM versions JOIN version_events USING (version)
+       WHERE kind = 'registered' ORDER BY id DESC LIMIT 1`,
+    )
+    .get();
   return asVersion(row as VersionRow | undefined);
 }
 

@@ -1,15 +1,15 @@
-import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { loadParams } from '../../src/config/params.js';
+import { temporaryFolder } from '../pipeline/project.js';
 
 const SHIPPED = fileURLToPath(new URL('../../params.yaml', import.meta.url));
 
 let cwd: string;
 beforeEach(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'hndsr-params-'));
+  cwd = await temporaryFolder();
   await cp(SHIPPED, join(cwd, 'params.yaml'));
 });
 

@@ -1,15 +1,15 @@
-import { cp, mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { loadPipelineConfig } from '../../src/config/pipeline.js';
 import { loadPipeline } from '../../src/pipeline/stage.js';
 import { pipelineStatus } from '../../src/pipeline/status.js';
+import { temporaryFolder } from '../pipeline/project.js';
 
 let cwd: string;
 beforeEach(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'hndsr-config-'));
+  cwd = await temporaryFolder();
 });
 
 async function load(text: string) {

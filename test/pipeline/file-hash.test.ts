@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rename, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rename, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FileHasher } from '../../src/pipeline/file-hash.js';
 import { HashCache } from '../../src/pipeline/hash-cache.js';
+import { temporaryFolder } from './project.js';
 
 let cwd: string;
 beforeEach(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'hndsr-hash-'));
+  cwd = await temporaryFolder();
 });
 
 const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');

@@ -1,21 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
 import { repro, type StageOutcome } from '../../src/pipeline/executor.js';
 import { describeReason } from '../../src/pipeline/reason.js';
 import { pipelineStatus } from '../../src/pipeline/status.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/hndsr.js', import.meta.url));
 
+/** A new folder, removed when the test ends. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'hndsr-pipeline-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  return folder;
+}
+
 /** A folder with a pipeline.yaml and other files, for one test. */
 export class Project {
   private constructor(readonly cwd: string) {}
 
   static async create(files: Record<string, string>): Promise<Project> {
-    const project = new Project(await mkdtemp(join(tmpdir(), 'hndsr-pipeline-')));
+    const project = new Project(await temporaryFolder());
     for (const [path, text] of Object.entries(files)) await project.write(path, text);
     return project;
   }

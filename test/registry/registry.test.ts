@@ -65,6 +65,21 @@ describe('register', () => {
     expect(list(cwd)).toHaveLength(1);
   });
 
+  it('makes `latest` the version that was registered last, be it again', async () => {
+    const first = await addVersion();
+    const kept = readdirSync(join(cwd, 'checkpoints')).map((stage) => {
+      const path = join(cwd, 'checkpoints', stage, 'best.safetensors');
+      return [path, readFileSync(path)] as const;
+    });
+    const metrics = join(cwd, 'reports', 'evaluation', 'metrics.json');
+    kept.push([metrics, readFileSync(metrics)]);
+    const second = await addVersion();
+    expect(show(cwd, 'latest').version).toBe(second);
+    for (const [path, bytes] of kept) writeFileSync(path, bytes);
+    await register(registration(cwd, 'reuse'));
+    expect(show(cwd, 'latest').version).toBe(first);
+  });
+
   it('refuses metrics that were measured on other files', async () => {
     writeModel(cwd);
     writeFileSync(join(cwd, 'checkpoints', 'diffusion', 'best.safetensors'), 'another model');

@@ -25,7 +25,7 @@ export function register(program: Command): void {
     .summary('model versions, their stages and gates')
     .description(
       'Versions of the model. Each moves dev -> staging -> canary -> production -> archived, past the gates of\n' +
-        'params.yaml; one is in production at a time. VERSION is a number, `latest` or `production`.',
+        'params.yaml; one is in production at a time. VERSION is a number, `latest` (registered last) or `production`.',
     )
     .addHelpText('after', EXAMPLES);
   addRegister(registry);

@@ -128,7 +128,7 @@ const conv2DBackpropFilter: TraceKernel = (builder, { x, dy }, attributes) => {
     flat(rows),
     builder.node('Transpose', [flat(columns)], { perm: [0, 2, 1] }),
   ]);
-  const sum = builder.node('ReduceSum', [each, builder.integers([0])], { keepdims: 0 });
+  const sum = sumOverImages(builder, each, batchSize);
   const [shape, order] = shared
     ? [
         [filterHeight, outChannels, filterWidth, inChannels],
@@ -140,6 +140,12 @@ const conv2DBackpropFilter: TraceKernel = (builder, { x, dy }, attributes) => {
       ];
   return value(filterShape, builder.node('Reshape', [sum, builder.integers(shape)]), order);
 };
+
+/** The sum of [N, a, b] over N, [1, a * b], as a product with ones: ONNX Runtime reduces a first axis slowly. */
+function sumOverImages(builder: GraphBuilder, name: string, batchSize: number): string {
+  const rows = builder.node('Reshape', [name, builder.integers([batchSize, -1])]);
+  return builder.node('MatMul', [builder.float(new Float32Array(batchSize).fill(1), [1, batchSize]), rows]);
+}
 
 function keepsSize(conv: Conv): boolean {
   return (

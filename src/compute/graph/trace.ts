@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { HndsrError } from '../../errors.js';
 import type { Signature, TensorFn, TensorMap } from '../engine.js';
 import { TRACE_BACKEND, traceBackend } from './backend.js';
 import { constantOf, GraphBuilder } from './builder.js';
@@ -54,7 +55,19 @@ export function trace(fn: TensorFn, signature: Signature): Trace {
       for (const one of [...Object.values(inputs), ...Object.values(outputs)]) one.dispose();
       return { model: encoded.bytes, inputs: encoded.inputs, outputs: shapes, nodes: encoded.nodes };
     });
+  } catch (error) {
+    throw asTraceError(error);
   } finally {
     tf.setBackend(previous);
   }
+}
+
+/** An operation that no kernel traces is named, since TensorFlow.js' own message speaks of its backends. */
+function asTraceError(error: unknown): unknown {
+  const kernel = /Kernel '(\w+)' not registered for backend/.exec((error as Error).message)?.[1];
+  if (kernel === undefined) return error;
+  return new HndsrError('KERNEL_UNSUPPORTED', `the graph engine has no kernel for the operation ${kernel}`, {
+    hint: 'Write the function with other operations, or add the kernel to src/compute/graph.',
+    cause: error,
+  });
 }
