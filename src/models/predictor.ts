@@ -4,7 +4,7 @@ import type { JobContext } from '../events.js';
 import { prefixed } from '../nn/parameters.js';
 import { Random } from '../random.js';
 import { type FloatRaster, resizeBicubic } from '../raster/resample.js';
-import { LATENT_FACTOR, range } from './autoencoder.js';
+import { range } from './autoencoder.js';
 import type { Checkpoint } from './checkpoint.js';
 import { decodeFn, type ModelConfig, operatorFn, STAGES, type Stage, samplerStepFn } from './hndsr.js';
 import { alphaBars } from './noise-schedule.js';
@@ -193,9 +193,6 @@ export class Predictor {
     return { shape: [this.batch, size, size, BANDS], data };
   }
 }
-
-/** The windows' edge must be a whole number of cells, and even at the latent grid for the UNet's halving. */
-export const WINDOW_MULTIPLE = 2 * LATENT_FACTOR;
 
 function clamp(values: Float32Array): Float32Array {
   for (let index = 0; index < values.length; index++)

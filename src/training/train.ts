@@ -6,8 +6,9 @@ import type { Params } from '../config/params.js';
 import { checkpointsFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
+import { LATENT_FACTOR } from '../models/autoencoder.js';
 import { type Checkpoint, checkTogether, readCheckpoint } from '../models/checkpoint.js';
-import { STAGES, type Stage } from '../models/hndsr.js';
+import type { Stage } from '../models/hndsr.js';
 import { type Dataset, openDataset, SPLITS } from '../raster/dataset.js';
 import { finishRun, startRun } from '../store/runs.js';
 import { openStore } from '../store/store.js';
@@ -157,7 +158,7 @@ function checkDataset(dataset: Dataset, { training, model }: Params): void {
       );
     }
   }
-  const grid = training.crop / 4;
+  const grid = training.crop / LATENT_FACTOR;
   if (model.neural_operator.modes > grid / 2) {
     throw new HndsrError(
       'CONFIG_INVALID',
@@ -166,5 +167,3 @@ function checkDataset(dataset: Dataset, { training, model }: Params): void {
     );
   }
 }
-
-export { STAGES };

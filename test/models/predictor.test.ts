@@ -49,8 +49,8 @@ describe('a prediction', () => {
     const [one, several] = [await predict(single, low), await predict(five, low)];
     expectNumbersClose(several.model, one.model, 1e-5, 'the model');
     expectNumbersClose(several.operator, one.operator, 1e-5, 'the operator');
-    // The networks do something, or this would say little.
-    expect(one.model.some((number, index) => Math.abs(number - one.operator[index]!) > 0.01)).toBe(true);
+    // The networks do something, a hundred times what is tolerated, or this would say little.
+    expect(one.model.some((number, index) => Math.abs(number - one.operator[index]!) > 1e-3)).toBe(true);
   });
 
   it('does not depend on what lies beyond the windows that see a pixel', async () => {
