@@ -21,10 +21,12 @@ export function checkComparable(a: Picture, b: Picture): void {
 
 /** BT.601 luma in studio range, 16 to 235, of each pixel. */
 export function luma({ data }: Picture): Float64Array {
-  return Float64Array.from({ length: data.length / 3 }, (_, pixel) => {
-    const [red, green, blue] = [data[3 * pixel]!, data[3 * pixel + 1]!, data[3 * pixel + 2]!];
-    return 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / PEAK;
-  });
+  const values = new Float64Array(data.length / 3);
+  for (let pixel = 0; pixel < values.length; pixel++) {
+    const at = 3 * pixel;
+    values[pixel] = 16 + (65.481 * data[at]! + 128.553 * data[at + 1]! + 24.966 * data[at + 2]!) / PEAK;
+  }
+  return values;
 }
 
 /**

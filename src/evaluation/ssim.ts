@@ -24,12 +24,11 @@ const WINDOW = ((): Float64Array => {
  */
 export function ssim(a: Picture, b: Picture): number {
   check(a, b);
-  const channel = ({ data }: Picture, band: number): Float64Array =>
-    Float64Array.from({ length: data.length / 3 }, (_, pixel) => data[3 * pixel + band]!);
-  const values = [0, 1, 2].map((band) =>
-    meanSimilarity(channel(a, band), channel(b, band), a.width, a.height),
-  );
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  let sum = 0;
+  for (let band = 0; band < a.bands; band++) {
+    sum += meanSimilarity(plane(a, band), plane(b, band), a.width, a.height);
+  }
+  return sum / a.bands;
 }
 
 /** The same on luma. */
@@ -46,42 +45,64 @@ function check(a: Picture, b: Picture): void {
   });
 }
 
+function plane({ width, height, bands, data }: Picture, band: number): Float64Array {
+  const values = new Float64Array(width * height);
+  for (let pixel = 0; pixel < values.length; pixel++) values[pixel] = data[bands * pixel + band]!;
+  return values;
+}
+
 function meanSimilarity(a: Float64Array, b: Float64Array, width: number, height: number): number {
-  const product = (left: Float64Array, right: Float64Array): Float64Array =>
-    left.map((value, index) => value * right[index]!);
-  const smooth = (plane: Float64Array): Float64Array => blurred(plane, width, height);
-  const [meanA, meanB] = [smooth(a), smooth(b)];
-  const [squareA, squareB, cross] = [smooth(product(a, a)), smooth(product(b, b)), smooth(product(a, b))];
+  const products = new Float64Array(a.length);
+  // The formula needs the two variances only as their sum, so their squares are smoothed together.
+  const squares = new Float64Array(a.length);
+  for (let index = 0; index < a.length; index++) {
+    const [x, y] = [a[index]!, b[index]!];
+    products[index] = x * y;
+    squares[index] = x * x + y * y;
+  }
+  const meanA = blurred(a, width, height);
+  const meanB = blurred(b, width, height);
+  const meanProduct = blurred(products, width, height);
+  const meanSquares = blurred(squares, width, height);
   let sum = 0;
   for (let index = 0; index < meanA.length; index++) {
-    const [x, y] = [meanA[index]!, meanB[index]!];
-    const varianceA = squareA[index]! - x * x;
-    const varianceB = squareB[index]! - y * y;
-    const covariance = cross[index]! - x * y;
-    sum += ((2 * x * y + C1) * (2 * covariance + C2)) / ((x * x + y * y + C1) * (varianceA + varianceB + C2));
+    const product = meanA[index]! * meanB[index]!;
+    const power = meanA[index]! ** 2 + meanB[index]! ** 2;
+    const covariance = meanProduct[index]! - product;
+    const variances = meanSquares[index]! - power;
+    sum += ((2 * product + C1) * (2 * covariance + C2)) / ((power + C1) * (variances + C2));
   }
   return sum / meanA.length;
 }
 
 /** Gaussian means where the window lies inside: (height - 10) rows of (width - 10). */
-function blurred(plane: Float64Array, width: number, height: number): Float64Array {
+function blurred(values: Float64Array, width: number, height: number): Float64Array {
   const columns = width - 2 * RADIUS;
-  const rows = height - 2 * RADIUS;
-  const across = new Float64Array(columns * height);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < columns; x++) {
-      let sum = 0;
-      for (let tap = 0; tap < SIZE; tap++) sum += WINDOW[tap]! * plane[y * width + x + tap]!;
-      across[y * columns + x] = sum;
-    }
-  }
-  const down = new Float64Array(columns * rows);
+  const across = smoothed(values, { columns, rows: height, stride: width, step: 1 });
+  return smoothed(across, { columns, rows: height - 2 * RADIUS, stride: columns, step: columns });
+}
+
+interface Pass {
+  /** Size of the result. */
+  columns: number;
+  rows: number;
+  /** Values from one row of the source to the next, and from one tap of the window to the next. */
+  stride: number;
+  step: number;
+}
+
+function smoothed(source: Float64Array, { columns, rows, stride, step }: Pass): Float64Array {
+  const result = new Float64Array(columns * rows);
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++) {
-      let sum = 0;
-      for (let tap = 0; tap < SIZE; tap++) sum += WINDOW[tap]! * across[(y + tap) * columns + x]!;
-      down[y * columns + x] = sum;
+      const centre = y * stride + x + RADIUS * step;
+      let sum = WINDOW[RADIUS]! * source[centre]!;
+      // The window is symmetric: two places share a weight.
+      for (let tap = 1; tap <= RADIUS; tap++) {
+        sum += WINDOW[RADIUS + tap]! * (source[centre - tap * step]! + source[centre + tap * step]!);
+      }
+      result[y * columns + x] = sum;
     }
   }
-  return down;
+  return result;
 }

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream, existsSync, type ReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -7,14 +7,17 @@ import { syncFolder, temporaryBeside } from '../atomic.js';
 import { objectsFolder } from '../config/project.js';
 import { asWriteError, HndsrError } from '../errors.js';
 
+const CHUNK_BYTES = 1 << 20;
+
 /** Where the bytes with this SHA-256 lie. */
 export function objectPath(cwd: string, sha256: string): string {
   return join(objectsFolder(cwd), sha256.slice(0, 2), sha256.slice(2));
 }
 
 /**
- * Copies a file into the content-addressed store, hashing it on the way: read once, read-only once it is there.
- * @throws HndsrError CHECKPOINT_MISSING, DISK_FULL, OUTPUT_UNWRITABLE
+ * Copies a file into the content-addressed store, hashing it on the way: read once, read-only once it is there. A
+ * stored copy whose bytes were damaged is replaced.
+ * @throws HndsrError CHECKPOINT_MISSING, CHECKPOINT_INVALID, DISK_FULL, OUTPUT_UNWRITABLE
  */
 export async function storeObject(cwd: string, file: string): Promise<{ sha256: string; size: number }> {
   const temporary = temporaryBeside(join(objectsFolder(cwd), 'incoming'));
@@ -24,7 +27,7 @@ export async function storeObject(cwd: string, file: string): Promise<{ sha256: 
     const size = await copyHashed(file, temporary, hash);
     const sha256 = hash.digest('hex');
     const path = objectPath(cwd, sha256);
-    if (!existsSync(path)) {
+    if (!existsSync(path) || (await hashOf(path)) !== sha256) {
       await mkdir(dirname(path), { recursive: true });
       await chmod(temporary, 0o444);
       await rename(temporary, path);
@@ -42,13 +45,11 @@ async function copyHashed(from: string, to: string, hash: Hash): Promise<number>
   const target = await open(to, 'wx');
   try {
     let size = 0;
-    await pipeline(openForReading(from), async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) {
-        hash.update(chunk);
-        size += chunk.length;
-        await target.writeFile(chunk);
-      }
-    });
+    for await (const chunk of chunksOf(from)) {
+      hash.update(chunk);
+      size += chunk.length;
+      await target.writeFile(chunk);
+    }
     await target.sync();
     return size;
   } finally {
@@ -56,13 +57,29 @@ async function copyHashed(from: string, to: string, hash: Hash): Promise<number>
   }
 }
 
-function openForReading(path: string): ReadStream {
-  if (!existsSync(path)) {
-    throw new HndsrError('CHECKPOINT_MISSING', `the checkpoint ${path} was not found`, {
-      hint: 'Run `hndsr train --stage all` first, or name the files.',
-    });
+/** A checkpoint's bytes. A failure to read must not look like one to write into the store. */
+async function* chunksOf(path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new HndsrError('CHECKPOINT_MISSING', `the checkpoint ${path} was not found`, {
+        hint: 'Run `hndsr train --stage all` first.',
+        cause: error,
+      });
+    }
+    throw new HndsrError(
+      'CHECKPOINT_INVALID',
+      `the checkpoint ${path} cannot be read: ${(error as Error).message}`,
+      { hint: 'It must be a file that you may read.', cause: error },
+    );
   }
-  return createReadStream(path, { highWaterMark: 1 << 20 });
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: CHUNK_BYTES }), hash);
+  return hash.digest('hex');
 }
 
 /**
@@ -75,9 +92,7 @@ export async function verifyObject(cwd: string, sha256: string, what: string): P
   const hint = 'Restore the file from a copy, or train and register the model again.';
   if (!existsSync(path))
     throw new HndsrError('HASH_MISMATCH', `${what} is gone: ${path} does not exist`, { hint });
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-  const actual = hash.digest('hex');
+  const actual = await hashOf(path);
   if (actual === sha256) return;
   throw new HndsrError('HASH_MISMATCH', `${what} was changed: ${path} has SHA-256 ${actual}`, { hint });
 }

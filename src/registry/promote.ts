@@ -22,6 +22,8 @@ export interface PromoteOptions {
   actor: string;
   reason: string | null;
   params: Params;
+  /** Judge only: neither the version nor the history changes. */
+  dry?: boolean;
 }
 
 export interface Promotion {
@@ -43,7 +45,7 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
   const store = openStore(options.cwd);
   try {
     const result = store.database.transaction(() => move(store, number, options)).immediate();
-    if ('refused' in result) throw refusal(number, options.to, result.refused);
+    if ('refused' in result) throw refusal(number, options, result.refused);
     return result;
   } finally {
     store.close();
@@ -51,14 +53,15 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
 }
 
 function move(store: Store, number: number, options: PromoteOptions): Promotion | { refused: GateVerdict[] } {
-  const { to, actor, reason, params } = options;
+  const { to, actor, reason, params, dry = false } = options;
   const version = getVersion(store, number)!;
   const path = stagesBetween(version, to);
   const evaluation = version.metrics as Evaluation;
   const verdicts = path.map((stage) => gateVerdicts(stage, evaluation, params));
   if (verdicts.flat().some(({ passed }) => !passed)) {
-    // The refusal is history too, so it is written down instead of rolled back.
     const gates = verdicts.flat();
+    if (dry) return { refused: gates };
+    // The refusal is history too, so it is written down instead of rolled back.
     recordEvent(store, {
       version: number,
       actor,
@@ -70,7 +73,10 @@ function move(store: Store, number: number, options: PromoteOptions): Promotion 
     });
     return { refused: gates };
   }
-  const replaced = path.includes('production') ? archiveProduction(store, number, actor) : null;
+  const replaced = path.includes('production') ? (productionVersion(store)?.version ?? null) : null;
+  const promotion = { version: number, from: version.stage, to, verdicts: verdicts.flat(), replaced };
+  if (dry) return promotion;
+  if (replaced !== null) archiveProduction(store, replaced, number, actor);
   let from = version.stage;
   for (const [index, stage] of path.entries()) {
     const gates = verdicts[index]!;
@@ -86,7 +92,7 @@ function move(store: Store, number: number, options: PromoteOptions): Promotion 
     from = stage;
   }
   setVersionStage(store, number, to);
-  return { version: number, from: version.stage, to, verdicts: verdicts.flat(), replaced };
+  return promotion;
 }
 
 /** The stages to go through, the target last; none if the version is there already. */
@@ -106,12 +112,10 @@ function stagesBetween(version: Version, to: VersionStage): VersionStage[] {
 }
 
 /** One version is in production at a time: the one that is there makes way. */
-function archiveProduction(store: Store, successor: number, actor: string): number | null {
-  const current = productionVersion(store);
-  if (current === undefined || current.version === successor) return null;
-  setVersionStage(store, current.version, 'archived');
+function archiveProduction(store: Store, current: number, successor: number, actor: string): void {
+  setVersionStage(store, current, 'archived');
   recordEvent(store, {
-    version: current.version,
+    version: current,
     actor,
     kind: 'replaced',
     fromStage: 'production',
@@ -119,13 +123,13 @@ function archiveProduction(store: Store, successor: number, actor: string): numb
     reason: `replaced by version ${successor}`,
     gates: null,
   });
-  return current.version;
 }
 
-function refusal(number: number, to: VersionStage, verdicts: GateVerdict[]): HndsrError {
+function refusal(number: number, { to, dry }: PromoteOptions, verdicts: GateVerdict[]): HndsrError {
   const lines = verdicts.map((verdict) => `  ${verdictText(verdict)}`);
-  return new HndsrError('GATE_NOT_MET', `version ${number} was not promoted to ${to}:\n${lines.join('\n')}`, {
-    hint: 'The gates stand in params.yaml under registry.gates. Nothing was changed but the history.',
+  const what = dry ? 'would not be promoted' : 'was not promoted';
+  return new HndsrError('GATE_NOT_MET', `version ${number} ${what} to ${to}:\n${lines.join('\n')}`, {
+    hint: `The gates stand in params.yaml under registry.gates. Nothing was changed${dry ? '' : ' but the history'}.`,
   });
 }
 
@@ -143,7 +147,7 @@ export interface Rollback {
 
 /**
  * Brings back the version that left production last for a newer one, unless it was itself rolled back. Its files
- * are hashed again; one transaction.
+ * are hashed again; its gates are not asked again, the event repeats what they said. One transaction.
  * @throws HndsrError VERSION_MISSING if there is nothing to go back to, HASH_MISMATCH
  */
 export async function rollback({ cwd, actor, reason }: RollbackOptions): Promise<Rollback> {
@@ -162,6 +166,9 @@ export async function rollback({ cwd, actor, reason }: RollbackOptions): Promise
         setVersionStage(store, current, 'archived');
         setVersionStage(store, candidate, 'production');
         const event = { actor, reason, gates: null };
+        const admitted = eventsOf(store, candidate).findLast(
+          ({ kind, toStage }) => kind === 'promoted' && toStage === 'production',
+        );
         recordEvent(store, {
           ...event,
           version: current,
@@ -171,6 +178,7 @@ export async function rollback({ cwd, actor, reason }: RollbackOptions): Promise
         });
         recordEvent(store, {
           ...event,
+          gates: admitted?.gates ?? null,
           version: candidate,
           kind: 'restored',
           fromStage: 'archived',
@@ -184,15 +192,12 @@ export async function rollback({ cwd, actor, reason }: RollbackOptions): Promise
   }
 }
 
-/** The version whose replacement was the latest, among those that were never rolled back. */
+/** The version replaced last, among those for which that was the last move: none was rolled back or retired since. */
 function previousProduction(store: Store): number {
   findVersion(store, 'production');
-  const events = eventsOf(store);
-  const bad = new Set(events.filter(({ kind }) => kind === 'rolled-back').map(({ version }) => version));
-  const found = events.findLast(
-    ({ kind, version }) =>
-      kind === 'replaced' && !bad.has(version) && getVersion(store, version)!.stage === 'archived',
-  );
+  const moves = eventsOf(store).filter(({ kind }) => kind !== 'registered' && kind !== 'refused');
+  const lastMoves = new Map(moves.map((move) => [move.version, move]));
+  const found = moves.findLast((move) => move.kind === 'replaced' && lastMoves.get(move.version) === move);
   if (found !== undefined) return found.version;
   throw new HndsrError('VERSION_MISSING', 'there is no earlier production version to go back to', {
     hint: 'Versions that were rolled back themselves do not count. `hndsr registry history` shows what happened.',

@@ -36,7 +36,8 @@ export interface Registration {
 /**
  * Registers the best checkpoints of the project as a new version in stage dev, with the metrics that they were
  * measured to have. The files are copied into the content-addressed store.
- * @throws HndsrError INPUT_MISSING, INPUT_INVALID, CHECKPOINT_MISSING, CHECKPOINT_MISMATCH, VERSION_DUPLICATE
+ * @throws HndsrError INPUT_MISSING, INPUT_INVALID, CHECKPOINT_MISSING, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH,
+ * VERSION_DUPLICATE
  */
 export async function register(options: RegisterOptions): Promise<Registration> {
   const { cwd } = options;

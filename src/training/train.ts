@@ -6,6 +6,7 @@ import type { Params } from '../config/params.js';
 import { checkpointsFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
+import { gitState } from '../git.js';
 import { LATENT_FACTOR } from '../models/autoencoder.js';
 import { type Checkpoint, checkTogether, readCheckpoint } from '../models/checkpoint.js';
 import type { Stage } from '../models/hndsr.js';
@@ -14,7 +15,7 @@ import { finishRun, startRun } from '../store/runs.js';
 import { openStore } from '../store/store.js';
 import { packageVersion } from '../version.js';
 import { runLoop, type StageResult } from './loop.js';
-import { gitState } from './provenance.js';
+
 import { defineStage, NEEDS } from './stages.js';
 
 export interface TrainOptions {

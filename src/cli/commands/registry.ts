@@ -49,12 +49,12 @@ function addRegister(registry: Command): void {
     .action(
       action<ActorFlags & { metrics: string; reuse: boolean }>(async (context, { metrics, reuse, actor }) => {
         const { register: add } = await import('../../registry/register.js');
-        const { currentCommit } = await import('../../registry/actor.js');
+        const { gitState } = await import('../../git.js');
         const { version, created } = await add({
           cwd: context.cwd,
           metricsFile: metrics,
           actor: await actorOf(context, actor),
-          gitCommit: await currentCommit(context.cwd),
+          gitCommit: (await gitState(context.cwd)).gitCommit,
           existing: reuse ? 'reuse' : 'refuse',
         });
         const verb = created ? 'registered' : 'was registered before';
@@ -69,11 +69,12 @@ function addPromote(registry: Command): void {
     .description('Moves a version on, if every gate on the way is met; exits 3 if one is not.')
     .argument('<version>', 'a number, `latest` or `production`')
     .addOption(new Option('--to <stage>', 'the stage').choices([...TARGETS]).makeOptionMandatory())
+    .option('--dry', 'say what the gates say and change nothing', false)
     .option('--reason <text>', 'kept in the history')
     .option('--actor <name>', 'who promotes (default: the git identity)')
     .option('-S, --set <key=value>', 'override a key of params.yaml (repeatable)', collect, [])
     .action(
-      action<ActorFlags & { to: (typeof TARGETS)[number]; set: string[] }>(
+      action<ActorFlags & { to: (typeof TARGETS)[number]; dry: boolean; set: string[] }>(
         async (context, flags, name: string) => {
           const { promote } = await import('../../registry/promote.js');
           const { verdictText } = await import('../../registry/gates.js');
@@ -84,20 +85,32 @@ function addPromote(registry: Command): void {
             actor: await actorOf(context, flags.actor),
             reason: flags.reason ?? null,
             params: loadParams(context.cwd, flags.set),
+            dry: flags.dry,
           });
-          const moved =
-            result.from === result.to
-              ? `is ${result.to} already`
-              : `is now ${result.to} (was ${result.from})`;
-          const lines = [
-            `version ${result.version} ${moved}`,
-            ...result.verdicts.map((one) => `  ${verdictText(one)}`),
-          ];
-          if (result.replaced !== null) lines.push(`  version ${result.replaced} was archived`);
-          context.print(result, lines.join('\n'));
+          const verdicts = result.verdicts.map((one) => `  ${verdictText(one)}`);
+          const lines = promotionLines(result, flags.dry, verdicts);
+          context.print({ ...result, dry: flags.dry }, lines.join('\n'));
         },
       ),
     );
+}
+
+interface PromotionLike {
+  version: number;
+  from: string;
+  to: string;
+  replaced: number | null;
+}
+
+function promotionLines(
+  { version, from, to, replaced }: PromotionLike,
+  dry: boolean,
+  verdicts: string[],
+): string[] {
+  const moved = dry ? `would be ${to} (is ${from})` : `is now ${to} (was ${from})`;
+  const lines = [`version ${version} ${from === to ? `is ${to} already` : moved}`, ...verdicts];
+  if (replaced !== null) lines.push(`  version ${replaced} ${dry ? 'would be' : 'was'} archived`);
+  return lines;
 }
 
 function addRollback(registry: Command): void {
@@ -218,7 +231,7 @@ function eventText({ at, version, kind, fromStage, toStage, actor, reason }: Eve
 }
 
 async function actorOf(context: CliContext, flag: string | undefined): Promise<string> {
-  const { currentActor } = await import('../../registry/actor.js');
+  const { currentActor } = await import('../../git.js');
   return flag ?? currentActor(context.cwd);
 }
 
