@@ -60,6 +60,11 @@ export async function upscaleJob(options: UpscaleOptions, context: JobContext): 
   const image = await readImage(input, { maxPixels: params.upscale.max_pixels });
   checkSize(image.width * scale * image.height * scale, options);
   const { version, checkpoints } = await registeredModel(options);
+  const trained = checkpoints.diffusion.scale;
+  if (scale !== trained) {
+    const text = `version ${version} was trained and measured at x${trained}; what it does at x${scale} was not measured`;
+    context.emit({ kind: 'message', level: 'warning', text });
+  }
   const { engine, reason } = await selectEngine();
   context.emit({
     kind: 'message',
