@@ -23,6 +23,15 @@ export async function gitState(cwd: string): Promise<{ gitCommit: string | null;
 export async function currentActor(cwd: string): Promise<string> {
   const name = await git(cwd, 'config', '--get', 'user.name');
   const email = await git(cwd, 'config', '--get', 'user.email');
-  if (name === undefined || name === '') return userInfo().username;
+  if (name === undefined || name === '') return systemUser();
   return email === undefined || email === '' ? name : `${name} <${email}>`;
+}
+
+/** A container may run under a number that no user has. */
+function systemUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user ${process.getuid?.() ?? 'unknown'}`;
+  }
 }

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -89,6 +89,33 @@ describe('register', () => {
     expect(list(cwd)).toEqual([]);
   });
 
+  it('replaces a stored copy that was damaged by the same file, whole', async () => {
+    const number = await addVersion();
+    const stored = objectPath(cwd, show(cwd, number).artifacts[0]!.sha256);
+    chmodSync(stored, 0o644);
+    writeFileSync(stored, 'damaged');
+    await expect(verify(cwd, number)).rejects.toThrow(/was changed/);
+    await register(registration(cwd, 'reuse'));
+    await verify(cwd, number);
+    expect(statSync(stored).mode & 0o222).toBe(0);
+  });
+
+  it('names a checkpoint that is missing or cannot be read', async () => {
+    writeModel(cwd);
+    const path = join(cwd, 'checkpoints', 'diffusion', 'best.safetensors');
+    rmSync(path);
+    const missing = await errorOf(register(registration(cwd)));
+    expect(missing).toMatchObject({
+      code: 'CHECKPOINT_MISSING',
+      message: `the checkpoint ${path} was not found`,
+    });
+    mkdirSync(path);
+    const unreadable = await errorOf(register(registration(cwd)));
+    expect(unreadable.code).toBe('CHECKPOINT_INVALID');
+    expect(unreadable.message).toContain(`the checkpoint ${path} cannot be read`);
+    expect(list(cwd)).toEqual([]);
+  });
+
   it('says what to run where there are no metrics, and what is wrong with them', async () => {
     expect((await errorOf(register(registration(cwd)))).hint).toContain('hndsr evaluate');
     writeModel(cwd);
@@ -141,6 +168,20 @@ describe('promote', () => {
     expect((await errorOf(promote(options))).message).toContain('lpips <= 0.3 (not measured)');
   });
 
+  it('judges only, with `dry`: no move, no event', async () => {
+    const first = await addVersion();
+    await promote(promotion(first, 'production'));
+    const good = await addVersion();
+    const weak = await addVersion({ psnr: 20 });
+    const before = [list(cwd), history(cwd)];
+    const judged = await promote({ ...promotion(good, 'production'), dry: true });
+    expect(judged).toMatchObject({ from: 'dev', to: 'production', replaced: first });
+    const error = await errorOf(promote({ ...promotion(weak, 'production'), dry: true }));
+    expect(error.code).toBe('GATE_NOT_MET');
+    expect(error.message).toContain('would not be promoted');
+    expect([list(cwd), history(cwd)]).toEqual(before);
+  });
+
   it('does nothing to a version that is there already, and does not go back', async () => {
     const number = await addVersion();
     await promote(promotion(number, 'production'));
@@ -178,6 +219,16 @@ describe('rollback', () => {
     expect(history(cwd).filter(({ kind }) => kind === 'rolled-back')).toHaveLength(2);
   });
 
+  it('does not ask the gates again, and keeps what they said', async () => {
+    const [first, second] = [await addVersion(), await addVersion()];
+    const admitted = await promote(promotion(first, 'production'));
+    await promote(promotion(second, 'production'));
+    await rollback({ cwd, actor: 'tester', reason: null });
+    const restored = show(cwd, first).history.at(-1);
+    expect(restored).toMatchObject({ kind: 'restored', toStage: 'production' });
+    expect(restored!.gates).toEqual(admitted.verdicts);
+  });
+
   it('says that nothing is in production', async () => {
     await addVersion();
     const error = await errorOf(rollback({ cwd, actor: 'tester', reason: null }));
@@ -192,6 +243,27 @@ describe('the history', () => {
     expect(() => store.database.exec("UPDATE version_events SET actor = 'nobody'")).toThrow(/append-only/);
     expect(() => store.database.exec('DELETE FROM version_events')).toThrow(/append-only/);
     store.close();
+  });
+
+  it.each([
+    ['register', 'BEFORE INSERT ON version_events'],
+    ['promote', "BEFORE UPDATE ON versions WHEN new.stage = 'production'"],
+    ['rollback', "BEFORE UPDATE ON versions WHEN new.stage = 'production'"],
+  ])('and the stages stay as they were where %s fails midway', async (verb, event) => {
+    const [first, second, third] = [await addVersion(), await addVersion(), await addVersion()];
+    await promote(promotion(first, 'production'));
+    await promote(promotion(second, 'production'));
+    const before = [list(cwd), history(cwd)];
+    const store = openStore(cwd);
+    store.database.exec(`CREATE TRIGGER fails ${event} BEGIN SELECT RAISE(ABORT, 'disk on fire'); END`);
+    store.close();
+    const work: Record<string, () => Promise<unknown>> = {
+      register: () => addVersion(),
+      promote: () => promote(promotion(third, 'production')),
+      rollback: () => rollback({ cwd, actor: 'tester', reason: null }),
+    };
+    await expect(work[verb]!()).rejects.toThrow('disk on fire');
+    expect([list(cwd), history(cwd)]).toEqual(before);
   });
 
   it('has one production version, whatever is written', async () => {
@@ -210,6 +282,9 @@ describe('the command line', () => {
 
   it('exits 3 where a gate is not met, and 1 with a hint where there is no such version', async () => {
     await addVersion({ psnr: 20 });
+    const dry = await hndsr('registry', 'promote', 'latest', '--to', 'production', '--dry');
+    expect(dry.exitCode).toBe(3);
+    expect(dry.stderr).toContain('would not be promoted');
     const refused = await hndsr('registry', 'promote', 'latest', '--to', 'production');
     expect(refused.exitCode).toBe(3);
     expect(refused.stderr).toContain('NOT MET  psnr >= 26: 20.0000');

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -92,6 +93,33 @@ describe('the file', () => {
       'this is a text file, longer than a header of SQLite needs to be, surely enough by now',
     );
     expect(() => openStore(cwd)).toThrow(/hndsr\.db is not a database of hndsr/);
+  });
+
+  it('can be created by several threads at once', async () => {
+    const script = `
+      const { workerData } = require('node:worker_threads');
+      (async () => {
+        const { openStore } = await import(workerData.store);
+        const { startRun } = await import(workerData.runs);
+        const arrived = new Int32Array(workerData.arrived);
+        Atomics.add(arrived, 0, 1);
+        while (Atomics.load(arrived, 0) < workerData.threads) Atomics.wait(arrived, 1, 0, 1);
+        const store = openStore(workerData.cwd);
+        for (let count = 0; count < 20; count++) startRun(store, workerData.run);
+        store.close();
+      })();`;
+    const dist = (name: string): string => new URL(`../../dist/store/${name}.js`, import.meta.url).href;
+    // All are loaded before any opens the file.
+    const [threads, arrived] = [8, new SharedArrayBuffer(8)];
+    const workerData = { cwd, run: RUN, store: dist('store'), runs: dist('runs'), threads, arrived };
+    const ends = Array.from({ length: threads }, async () => {
+      const worker = new Worker(script, { eval: true, workerData });
+      return new Promise((resolve, reject) => worker.once('error', reject).once('exit', resolve));
+    });
+    expect(await Promise.all(ends)).toEqual(Array(threads).fill(0));
+    const store = openStore(cwd);
+    expect(store.database.prepare('SELECT count(*) FROM runs').pluck().get()).toBe(20 * threads);
+    store.close();
   });
 
   it('can be created by several processes at once', async () => {
