@@ -92,7 +92,7 @@ export class HndsrError extends Error {
 }
 
 /** EEXIST is what making a folder gives when a file has the name of one of its parents. */
-const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EEXIST']);
+const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENAMETOOLONG']);
 
 /** Turns a failed write of `path` into the error a user can act on; anything else passes unchanged. */
 export function asWriteError(error: unknown, path: string): unknown {

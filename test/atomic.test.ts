@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeAtomic } from '../src/atomic.js';
+import { checkWritable, writeAtomic } from '../src/atomic.js';
 
 let folder: string;
 beforeEach(() => {
@@ -29,6 +29,24 @@ describe('writeAtomic', () => {
       message: expect.stringContaining(join(folder, 'file', 'below')),
       hint: expect.stringContaining('permissions'),
     });
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'ends where a folder takes no new entries, as /proc (Linux)',
+    async () => {
+      for (const path of ['/proc/hndsr/below/file', '/proc/file']) {
+        await expect(writeAtomic(path, 'x')).rejects.toMatchObject({ code: 'OUTPUT_UNWRITABLE' });
+        await expect(checkWritable(path)).rejects.toMatchObject({
+          code: 'OUTPUT_UNWRITABLE',
+          hint: expect.stringContaining('another output path'),
+        });
+      }
+    },
+  );
+
+  it('can be asked beforehand, which leaves nothing', async () => {
+    await checkWritable(join(folder, 'a', 'file'));
+    expect(readdirSync(join(folder, 'a'))).toEqual([]);
   });
 
   const mountable =

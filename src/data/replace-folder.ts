@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { syncFolder, temporaryBeside } from '../atomic.js';
+import { makeFolder, syncFolder, temporaryBeside } from '../atomic.js';
 import { asWriteError, HndsrError } from '../errors.js';
 
 /**
@@ -34,30 +34,6 @@ export async function replaceFolder<Result>(
   } catch (error) {
     if (made !== undefined) await removeEmpty(parent, made);
     throw asWriteError(error, target);
-  }
-}
-
-/**
- * Makes a folder and its parents; gives the topmost one made. Node's own recursive `mkdir` never ends where a folder
- * that is there refuses a new one with ENOENT, as /proc does.
- */
-async function makeFolder(path: string): Promise<string | undefined> {
-  try {
-    await mkdir(path);
-    return path;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return undefined;
-    if (code !== 'ENOENT') throw error;
-    if (await exists(dirname(path))) {
-      throw new HndsrError('OUTPUT_UNWRITABLE', `cannot make the folder ${path}`, {
-        hint: 'Choose another output path.',
-        cause: error,
-      });
-    }
-    const topmost = await makeFolder(dirname(path));
-    const own = await makeFolder(path);
-    return topmost ?? own;
   }
 }
 

@@ -1,11 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { writeAtomic } from '../atomic.js';
+import { checkWritable, writeAtomic } from '../atomic.js';
 import { selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { checkpointsFolder } from '../config/project.js';
-import { asWriteError, HndsrError } from '../errors.js';
+import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { type Checkpoint, readModel } from '../models/checkpoint.js';
 import { STAGES, type Stage } from '../models/hndsr.js';
@@ -97,6 +96,7 @@ export async function evaluateJob(
       },
     );
   }
+  await checkWritable(join(reportFolder(cwd), 'metrics.json'));
   const { engine, reason } = await selectEngine();
   context.emit({
     kind: 'message',
@@ -230,16 +230,17 @@ function hashes(checkpoints: Record<Stage, Checkpoint>): Record<Stage, string> {
   };
 }
 
+function reportFolder(cwd: string): string {
+  return join(cwd, 'reports', 'evaluation');
+}
+
 async function writeReport(
   cwd: string,
   metrics: EvaluationMetrics,
   tiles: TileScores[],
   panel: Uint8Array,
 ): Promise<string> {
-  const folder = join(cwd, 'reports', 'evaluation');
-  await mkdir(folder, { recursive: true }).catch((error) => {
-    throw asWriteError(error, folder);
-  });
+  const folder = reportFolder(cwd);
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
   await writeAtomic(join(folder, 'panel.png'), panel);
   await writeAtomic(join(folder, 'tiles.json'), json(tiles));

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { writeAtomic } from '../atomic.js';
+import { checkWritable, writeAtomic } from '../atomic.js';
 import { selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
@@ -59,6 +59,7 @@ export async function upscaleJob(options: UpscaleOptions, context: JobContext): 
   checkOutput(output, options);
   const image = await readImage(input, { maxPixels: params.upscale.max_pixels });
   checkSize(image.width * scale * image.height * scale, options);
+  await checkWritable(output);
   const { version, checkpoints } = await registeredModel(options);
   const trained = checkpoints.diffusion.scale;
   if (scale !== trained) {

@@ -31,6 +31,8 @@ export interface RegisterOptions {
 export interface Registration {
   version: Version;
   created: boolean;
+  /** The files were registered before with other metrics, which the version keeps: a version does not change. */
+  metricsDiffer: boolean;
 }
 
 /**
@@ -79,7 +81,11 @@ function insertOnce(
   if (known !== undefined) {
     if (existing === 'reuse') {
       recordRegistration(store, known.version, actor, known.stage, 'registered again');
-      return { version: known, created: false };
+      return {
+        version: known,
+        created: false,
+        metricsDiffer: !sameScores(known.metrics as Evaluation, evaluation),
+      };
     }
     throw new HndsrError(
       'VERSION_DUPLICATE',
@@ -99,7 +105,7 @@ function insertOnce(
     artifacts,
   });
   recordRegistration(store, number, actor, 'dev', null);
-  return { version: getVersion(store, number)!, created: true };
+  return { version: getVersion(store, number)!, created: true, metricsDiffer: false };
 }
 
 function recordRegistration(
@@ -118,4 +124,9 @@ function recordRegistration(
     reason,
     gates: null,
   });
+}
+
+function sameScores(a: Evaluation, b: Evaluation): boolean {
+  const scores = ({ psnr, ssim, lpips }: Evaluation): string => JSON.stringify([psnr, ssim, lpips]);
+  return scores(a) === scores(b);
 }

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkWritable } from '../atomic.js';
 import type { Engine, HostTensor, Program } from '../compute/engine.js';
 import type { Params } from '../config/params.js';
-import { asWriteError, HndsrError, interruptedError } from '../errors.js';
+import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { type Checkpoint, type CheckpointMetadata, writeCheckpoint } from '../models/checkpoint.js';
 import { RESIDUAL_DEVIATION, type Stage } from '../models/hndsr.js';
@@ -50,9 +50,7 @@ interface Best {
 /** One stage from its first step to its last. */
 export async function runLoop(options: LoopOptions, context: JobContext): Promise<StageResult> {
   const { folder } = options;
-  await mkdir(folder, { recursive: true }).catch((error) => {
-    throw asWriteError(error, folder);
-  });
+  await checkWritable(join(folder, 'best.safetensors'));
   const training = await TrainingRun.start(options);
   try {
     const best = await training.epochs(context);

@@ -65,6 +65,16 @@ describe('register', () => {
     expect(list(cwd)).toHaveLength(1);
   });
 
+  it('says where the metrics of files registered before have changed, and keeps the first ones', async () => {
+    const number = await addVersion();
+    const path = join(cwd, 'reports', 'evaluation', 'metrics.json');
+    expect(await register(registration(cwd, 'reuse'))).toMatchObject({ metricsDiffer: false });
+    const metrics = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify({ ...metrics, psnr: { ...metrics.psnr, model: 99 } }));
+    expect(await register(registration(cwd, 'reuse'))).toMatchObject({ metricsDiffer: true });
+    expect(show(cwd, number).metrics).toMatchObject({ psnr: metrics.psnr });
+  });
+
   it('makes `latest` the version that was registered last, be it again', async () => {
     const first = await addVersion();
     const kept = readdirSync(join(cwd, 'checkpoints')).map((stage) => {

@@ -14,7 +14,7 @@ export function register(program: Command): void {
     .command('evaluate')
     .summary('the model and its baselines on a split of the dataset')
     .description(
-      'Measures the trained model, the operator alone and bicubic on the same tiles: PSNR, SSIM and, where weights\n' +
+      'Measures the trained model, the operator alone and bicubic on the same tiles: PSNR, SSIM and, where weights ' +
         'are given, LPIPS. Writes metrics.json, tiles.json, panel.png and report.md to reports/evaluation/.',
     )
     .option('-S, --set <key=value>', 'override a key of params.yaml (repeatable)', collect, [])

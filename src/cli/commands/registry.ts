@@ -24,7 +24,7 @@ export function register(program: Command): void {
     .command('registry')
     .summary('model versions, their stages and gates')
     .description(
-      'Versions of the model. Each moves dev -> staging -> canary -> production -> archived, past the gates of\n' +
+      'Versions of the model. Each moves dev -> staging -> canary -> production -> archived, past the gates of ' +
         'params.yaml; one is in production at a time. VERSION is a number, `latest` (registered last) or `production`.',
     )
     .addHelpText('after', EXAMPLES);
@@ -50,13 +50,17 @@ function addRegister(registry: Command): void {
       action<ActorFlags & { metrics: string; reuse: boolean }>(async (context, { metrics, reuse, actor }) => {
         const { register: add } = await import('../../registry/register.js');
         const { gitState } = await import('../../git.js');
-        const { version, created } = await add({
+        const { version, created, metricsDiffer } = await add({
           cwd: context.cwd,
           metricsFile: metrics,
           actor: await actorOf(context, actor),
           gitCommit: (await gitState(context.cwd)).gitCommit,
           existing: reuse ? 'reuse' : 'refuse',
         });
+        if (metricsDiffer) {
+          const text = `version ${version.version} keeps the metrics that it was registered with; those in ${metrics} differ`;
+          context.emit({ kind: 'message', level: 'warning', text });
+        }
         const verb = created ? 'registered' : 'was registered before';
         context.print({ ...version, created }, `version ${version.version} ${verb} (${version.stage})`);
       }),

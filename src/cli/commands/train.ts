@@ -16,7 +16,7 @@ export function register(program: Command): void {
     .command('train')
     .summary('train one stage of the model, or all in order')
     .description(
-      'Trains one stage on the dataset that `hndsr etl` made, with the numbers of params.yaml. The operator needs\n' +
+      'Trains one stage on the dataset that `hndsr etl` made, with the numbers of params.yaml. The operator needs ' +
         "the autoencoder's checkpoint, the diffusion model both; each lands in checkpoints/STAGE/.",
     )
     .addOption(new Option('--stage <stage>', 'the stage').choices([...STAGES, 'all']).makeOptionMandatory())

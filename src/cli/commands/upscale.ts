@@ -18,14 +18,14 @@ const EXAMPLES = `
 Examples:
   hndsr upscale scene.png -o scene-x4.png --scale 4
   hndsr upscale scene.png -o sharp.png --strength 0        the operator's answer alone: fastest, highest PSNR
-  hndsr upscale scene.png -o scene-x2.png --scale 2.5 --model 3`;
+  hndsr upscale scene.png -o larger.png --scale 2.5 --model 1`;
 
 export function register(program: Command): void {
   program
     .command('upscale')
     .summary('an image -> a super-resolved image')
     .description(
-      'Upscales an 8-bit image (PNG, JPEG, WebP, TIFF) by the model version in production, window by window. The\n' +
+      'Upscales an 8-bit image (PNG, JPEG, WebP, TIFF) by the model version in production, window by window. The ' +
         "version's files are checked against the hashes in the registry before they are loaded.",
     )
     .argument('<input>', 'the image')

@@ -23,9 +23,13 @@ export function createRenderer(options: { json: boolean; quiet: boolean; verbose
     }
     return !options.quiet;
   };
-  const terminal =
-    process.stderr.isTTY === true && process.env.CI === undefined && process.env.TERM !== 'dumb';
-  return terminal ? spinner(wanted) : plain(wanted, write);
+  return isTerminal() ? spinner(wanted) : plain(wanted, write);
+}
+
+/** A pseudo-terminal may have no size, and on a line of no columns a spinner never ends clearing itself. */
+function isTerminal(): boolean {
+  const { isTTY, columns } = process.stderr;
+  return isTTY === true && columns > 0 && process.env.CI === undefined && process.env.TERM !== 'dumb';
 }
 
 function jsonLines(quiet: boolean): Renderer {
