@@ -180,14 +180,14 @@ async function restore(
   const { hr: truth, lr } = await readTile(dataset, tile);
   const low = { data: toUnit(lr), width: lr.width, height: lr.height, bands: lr.bands };
   const quiet: JobContext = { ...context, emit: () => {} };
-  const options = { ...sampling, seed, overlap: upscale.overlap, scale: dataset.scale };
+  const options = { ...sampling, seed, overlap: upscale.overlap, scale: dataset.scale, withOperator: true };
   const found = await predictor.predict(low, options, quiet, `evaluating ${tile.id}`);
   const picture = (data: Float32Array): RasterImage => fromUnit(data, truth.width, truth.height);
   return {
     truth,
     low: lr,
     model: picture(found.model),
-    operator: picture(found.operator),
+    operator: picture(found.operator!),
     bicubic: picture(resizeBicubic(low, truth.width, truth.height)),
   };
 }

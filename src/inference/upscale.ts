@@ -75,7 +75,7 @@ export async function upscaleJob(options: UpscaleOptions, context: JobContext): 
   try {
     const predictor = await Predictor.create(engine, checkpoints, params.upscale.batch);
     const low = { data: toUnit(image), width: image.width, height: image.height, bands: image.bands };
-    const settings = { ...sampling, seed, scale, overlap: params.upscale.overlap };
+    const settings = { ...sampling, seed, scale, overlap: params.upscale.overlap, withOperator: false };
     const found = await predictor.predict(low, settings, context, 'upscaling');
     await writeAtomic(output, await encodePng(fromUnit(found.model, found.width, found.height)));
     const seconds = (performance.now() - began) / 1000;

@@ -4,15 +4,16 @@ import type { Params } from '../config/params.js';
 import {
   convolution,
   dense,
+  doublingConvolution,
+  halvingConvolution,
   perceptron,
   perceptronSpecs,
-  pixelShuffle,
   pixelUnshuffle,
   residualBlock,
   residualBlockSpecs,
   silu,
 } from '../nn/layers.js';
-import { convolutionSpecs, denseSpecs, type ParameterSpecs } from '../nn/parameters.js';
+import { convolutionSpecs, denseSpecs, doublingSpecs, type ParameterSpecs } from '../nn/parameters.js';
 import { CELL_CHANNELS, LATENT_FACTOR, range } from './autoencoder.js';
 
 export type DiffusionConfig = Params['model']['diffusion'];
@@ -32,25 +33,46 @@ export function diffusionSpecs({ width, blocks }: DiffusionConfig, latentChannel
     );
   return {
     ...perceptronSpecs('time', TIME_FEATURES, 2 * TIME_FEATURES, 2 * TIME_FEATURES, false),
-    ...convolutionSpecs('in', 3, 2 * latentChannels + CELL_CHANNELS, width),
+    ...convolutionSpecs('in', 3, latentChannels, width),
+    ...convolutionSpecs('condition', 3, latentChannels + CELL_CHANNELS, width),
     ...stack('before', width),
-    ...convolutionSpecs('down', 1, 4 * width, width),
+    ...convolutionSpecs('down', 2, width, width),
     ...stack('inside', width),
-    ...convolutionSpecs('up', 1, width, 4 * width),
-    ...convolutionSpecs('join', 3, 2 * width, width),
+    ...doublingSpecs('up', width, width),
+    ...convolutionSpecs('join', 3, width, width),
+    ...convolutionSpecs('skip', 3, width, width),
     ...stack('after', width),
     ...convolutionSpecs('out', 3, width, latentChannels, true),
   };
 }
 
 /**
- * eps(r_t, t, z_no, u): the noise in a noisy normalised residual, from the residual, the time and, concatenated to
- * it point by point, the operator's latent and the bicubic upsampling. A UNet with one halving of the grid.
+ * What the sampler's steps have in common: the operator's latent and the bicubic upsampling, as the first layer sees
+ * them.
+ *
+ * @param latent z_no, [N, H, W, C], normalised
+ * @param upsampled u, [N, 4H, 4W, 3] in [-1, 1]
+ * @returns [N, H, W, width]
+ */
+export function noiseCondition(
+  parameters: TensorMap,
+  latent: tf.Tensor4D,
+  upsampled: tf.Tensor4D,
+): tf.Tensor4D {
+  return convolution(
+    parameters,
+    'condition',
+    tf.concat([latent, pixelUnshuffle(upsampled, LATENT_FACTOR)], 3),
+  );
+}
+
+/**
+ * eps(r_t, t, z_no, u): the noise in a noisy normalised residual, from the residual, the time and, point by point,
+ * the condition. A UNet with one halving of the grid.
  *
  * @param noisy r_t, [N, H, W, C] at the latent grid, H and W even
  * @param timestep [N, 1], 0 to T - 1
- * @param latent z_no, [N, H, W, C], normalised
- * @param upsampled u, [N, 4H, 4W, 3] in [-1, 1]
+ * @param condition as noiseCondition gives it
  * @returns [N, H, W, C]
  */
 export function predictNoise(
@@ -58,8 +80,7 @@ export function predictNoise(
   parameters: TensorMap,
   noisy: tf.Tensor4D,
   timestep: tf.Tensor2D,
-  latent: tf.Tensor4D,
-  upsampled: tf.Tensor4D,
+  condition: tf.Tensor4D,
 ): tf.Tensor4D {
   const time = silu(perceptron(parameters, 'time', timeFeatures(timestep)));
   const stack = (name: string, input: tf.Tensor4D): tf.Tensor4D =>
@@ -72,11 +93,11 @@ export function predictNoise(
         shift.reshape([shift.shape[0], 1, 1, shift.shape[1]]),
       );
     }, input);
-  const cells = tf.concat([noisy, latent, pixelUnshuffle(upsampled, LATENT_FACTOR)], 3);
-  const before = stack('before', convolution(parameters, 'in', cells));
-  const inside = stack('inside', convolution(parameters, 'down', pixelUnshuffle(before, 2)));
-  const up = pixelShuffle(convolution(parameters, 'up', inside), 2);
-  const after = stack('after', convolution(parameters, 'join', tf.concat([before, up], 3)));
+  const before = stack('before', tf.add(convolution(parameters, 'in', noisy), condition));
+  const inside = stack('inside', halvingConvolution(parameters, 'down', before));
+  const up = doublingConvolution(parameters, 'up', inside);
+  const joined = tf.add(convolution(parameters, 'join', up), convolution(parameters, 'skip', before));
+  const after = stack('after', joined as tf.Tensor4D);
   return convolution(parameters, 'out', after);
 }
 

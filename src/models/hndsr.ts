@@ -3,7 +3,7 @@ import type { Signature, TensorFn, TensorMap } from '../compute/engine.js';
 import type { Params } from '../config/params.js';
 import { withPrefix } from '../nn/parameters.js';
 import { decode, encode, LATENT_FACTOR } from './autoencoder.js';
-import { predictNoise } from './diffusion-unet.js';
+import { noiseCondition, predictNoise } from './diffusion-unet.js';
 import { applyNeuralOperator } from './neural-operator.js';
 
 /** The stages in the order in which they are trained; each freezes those before it. */
@@ -67,15 +67,19 @@ export class Hndsr {
     return applyNeuralOperator(this.config.neural_operator, parameters, latent, upsampled, scale);
   }
 
+  /** What every sampler step sees of z_no and u in [-1, 1]. */
+  conditionOf(latent: tf.Tensor4D, upsampled: tf.Tensor4D, parameters = this.of('diffusion')): tf.Tensor4D {
+    return noiseCondition(parameters, latent, upsampled);
+  }
+
   /** eps of a noisy residual; shapes as in predictNoise. */
   noiseOf(
     residual: tf.Tensor4D,
     timestep: tf.Tensor2D,
-    latent: tf.Tensor4D,
-    upsampled: tf.Tensor4D,
+    condition: tf.Tensor4D,
     parameters = this.of('diffusion'),
   ): tf.Tensor4D {
-    return predictNoise(this.config.diffusion, parameters, residual, timestep, latent, upsampled);
+    return predictNoise(this.config.diffusion, parameters, residual, timestep, condition);
   }
 
   /** What z_no [N, H, W, C] lacks of the latent of an image in [-1, 1], divided by its deviation. */
@@ -95,6 +99,7 @@ export function windowShapes(config: ModelConfig, batch: number, size: number) {
   return {
     image: [batch, size, size, 3],
     latent: [batch, cell, cell, config.autoencoder.latent_channels],
+    condition: [batch, config.diffusion.width, cell, cell],
     perImage: [batch, 1],
   };
 }
@@ -104,16 +109,30 @@ export interface CompilableFn {
   inputs: Signature['inputs'];
 }
 
-/** u in [0, 1] and scale to `latent` (z_no) and `image`, the operator's own answer in [0, 1]. */
+/** u in [0, 1] and scale to `latent` (z_no): the operator's own answer, which decodeFn turns into an image. */
 export function operatorFn(config: ModelConfig, batch: number, size: number): CompilableFn {
   const shapes = windowShapes(config, batch, size);
   return {
     inputs: { upsampled: shapes.image, scale: shapes.perImage },
     fn: (inputs) => {
       const model = new Hndsr(config, inputs);
-      const upsampled = toNetworkRange(inputs.upsampled!);
-      const latent = model.operatorLatent(upsampled, inputs.scale as tf.Tensor2D);
-      return { latent, image: toImageRange(model.imageOf(latent, upsampled)) };
+      return { latent: model.operatorLatent(toNetworkRange(inputs.upsampled!), inputs.scale as tf.Tensor2D) };
+    },
+  };
+}
+
+/**
+ * z_no and u in [0, 1] to the `condition` of every sampler step, [N, width, H, W]: it goes from program to program as
+ * convolutions want it, so that nothing has to be transposed on the way.
+ */
+export function conditionFn(config: ModelConfig, batch: number, size: number): CompilableFn {
+  const shapes = windowShapes(config, batch, size);
+  return {
+    inputs: { latent: shapes.latent, upsampled: shapes.image },
+    fn: (inputs) => {
+      const model = new Hndsr(config, inputs);
+      const condition = model.conditionOf(inputs.latent as tf.Tensor4D, toNetworkRange(inputs.upsampled!));
+      return { condition: tf.transpose(condition, [0, 3, 1, 2]) };
     },
   };
 }
@@ -127,8 +146,7 @@ export function samplerStepFn(config: ModelConfig, batch: number, size: number):
   return {
     inputs: {
       residual: shapes.latent,
-      latent: shapes.latent,
-      upsampled: shapes.image,
+      condition: shapes.condition,
       noise: shapes.latent,
       timestep: shapes.perImage,
       signal_weight: [],
@@ -138,9 +156,9 @@ export function samplerStepFn(config: ModelConfig, batch: number, size: number):
     fn: (inputs) => {
       const model = new Hndsr(config, inputs);
       const residual = inputs.residual as tf.Tensor4D;
-      const latent = inputs.latent as tf.Tensor4D;
-      const upsampled = toNetworkRange(inputs.upsampled!);
-      const predicted = model.noiseOf(residual, inputs.timestep as tf.Tensor2D, latent, upsampled);
+      const timestep = inputs.timestep as tf.Tensor2D;
+      const condition = tf.transpose(inputs.condition as tf.Tensor4D, [0, 2, 3, 1]);
+      const predicted = model.noiseOf(residual, timestep, condition);
       const kept = tf.mul(residual, inputs.signal_weight!);
       const directed = tf.mul(predicted, inputs.direction_weight!);
       return { residual: tf.add(tf.add(kept, directed), tf.mul(inputs.noise!, inputs.noise_weight!)) };
@@ -148,7 +166,7 @@ export function samplerStepFn(config: ModelConfig, batch: number, size: number):
   };
 }
 
-/** The clean residual, z_no and u in [0, 1] to `image` in [0, 1] (not clamped). */
+/** The clean residual (zero for the operator's own answer), z_no and u in [0, 1] to `image` in [0, 1], not clamped. */
 export function decodeFn(config: ModelConfig, batch: number, size: number): CompilableFn {
   const shapes = windowShapes(config, batch, size);
   return {

@@ -6,7 +6,15 @@ import { Random } from '../random.js';
 import { type FloatRaster, resizeBicubic } from '../raster/resample.js';
 import { range } from './autoencoder.js';
 import type { Checkpoint } from './checkpoint.js';
-import { decodeFn, type ModelConfig, operatorFn, STAGES, type Stage, samplerStepFn } from './hndsr.js';
+import {
+  conditionFn,
+  decodeFn,
+  type ModelConfig,
+  operatorFn,
+  STAGES,
+  type Stage,
+  samplerStepFn,
+} from './hndsr.js';
 import { alphaBars } from './noise-schedule.js';
 import { type SamplingOptions, samplerSteps, startingMix } from './sampler.js';
 import { Mosaic, windowStarts } from './windows.js';
@@ -17,6 +25,8 @@ export interface PredictionOptions extends SamplingOptions {
   seed: number;
   /** Output pixels by which neighbouring windows overlap; less than the window. */
   overlap: number;
+  /** Whether the operator's own answer is wanted besides the whole model's. */
+  withOperator: boolean;
 }
 
 /** Interleaved RGB in [0, 1], clamped. */
@@ -25,8 +35,8 @@ export interface Prediction {
   height: number;
   /** The whole model's answer; the operator's own at strength 0. */
   model: Float32Array;
-  /** The operator's answer alone. */
-  operator: Float32Array;
+  /** The operator's answer alone, if it was asked for. */
+  operator?: Float32Array;
 }
 
 const BANDS = 3;
@@ -43,6 +53,7 @@ export class Predictor {
     private readonly size: number,
     private readonly batch: number,
     private readonly operator: Program,
+    private readonly condition: Program,
     private readonly sampler: Program,
     private readonly decoder: Program,
   ) {}
@@ -68,6 +79,7 @@ export class Predictor {
       size,
       batch,
       await compile(operatorFn(config, batch, size)),
+      await compile(conditionFn(config, batch, size)),
       await compile(samplerStepFn(config, batch, size)),
       await compile(decodeFn(config, batch, size)),
     );
@@ -87,7 +99,8 @@ export class Predictor {
     const height = Math.round(low.height * options.scale);
     const overlap = Math.min(options.overlap, this.size - 1);
     const mosaic = (): Mosaic => new Mosaic(width, height, BANDS, this.size, overlap);
-    const [model, operator] = [mosaic(), mosaic()];
+    const model = mosaic();
+    const operator = options.withOperator ? mosaic() : undefined;
     const places = windowStarts(height, this.size, overlap).flatMap((top) =>
       windowStarts(width, this.size, overlap).map((left) => ({ left, top })),
     );
@@ -98,7 +111,7 @@ export class Predictor {
       for (const [index, { left, top }] of some.entries()) {
         const [from, to] = [index, index + 1].map((one) => one * this.size * this.size * BANDS);
         model.add(found.model.subarray(from, to), left, top);
-        operator.add(found.operator.subarray(from, to), left, top);
+        operator?.add(found.operator!.subarray(from, to), left, top);
       }
       context.emit({
         kind: 'progress',
@@ -108,7 +121,12 @@ export class Predictor {
         detail: 'windows',
       });
     }
-    return { width, height, model: clamp(model.finish()), operator: clamp(operator.finish()) };
+    return {
+      width,
+      height,
+      model: clamp(model.finish()),
+      ...(operator === undefined ? {} : { operator: clamp(operator.finish()) }),
+    };
   }
 
   private async runBatch(
@@ -116,14 +134,17 @@ export class Predictor {
     target: { width: number; height: number },
     places: Place[],
     options: PredictionOptions,
-  ): Promise<{ model: Float32Array; operator: Float32Array }> {
+  ): Promise<{ model: Float32Array; operator?: Float32Array }> {
     const upsampled = this.upsampledWindows(low, target, places);
     const scale = { shape: [this.batch, 1], data: new Float32Array(this.batch).fill(options.scale) };
-    const { latent, image } = await this.operator.run({ upsampled, scale });
+    const { latent } = await this.operator.run({ upsampled, scale });
     const residual = await this.sample(latent!, upsampled, places, options);
-    if (residual === undefined) return { model: image!.data, operator: image!.data };
-    const decoded = await this.decoder.run({ residual, latent: latent!, upsampled });
-    return { model: decoded.image!.data, operator: image!.data };
+    const decode = async (one: HostTensor): Promise<Float32Array> =>
+      (await this.decoder.run({ residual: one, latent: latent!, upsampled })).image!.data;
+    const none = { shape: latent!.shape, data: new Float32Array(latent!.data.length) };
+    const model = await decode(residual ?? none);
+    if (!options.withOperator) return { model };
+    return { model, operator: residual === undefined ? model : await decode(none) };
   }
 
   /** The sampler over a batch; undefined where it has no step to take. */
@@ -136,6 +157,7 @@ export class Predictor {
     const bars = alphaBars(this.config.diffusion);
     const steps = samplerSteps(bars, options);
     if (steps.length === 0) return undefined;
+    const { condition } = await this.condition.run({ latent, upsampled });
     const noise = places.map(({ left, top }) => Random.from(options.seed, 'sampling', left, top));
     // The signal at the start is the operator's own answer: a residual of zero.
     const start = startingMix(bars, options).noise;
@@ -146,8 +168,7 @@ export class Predictor {
     for (const step of steps) {
       const found = await this.sampler.run({
         residual,
-        latent,
-        upsampled,
+        condition: condition!,
         noise: step.noise === 0 ? zeros : this.drawNoise(noise, latent.shape),
         timestep: { shape: [this.batch, 1], data: new Float32Array(this.batch).fill(step.timestep) },
         signal_weight: scalar(step.signal),

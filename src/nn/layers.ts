@@ -18,6 +18,22 @@ export function convolution(parameters: TensorMap, name: string, x: tf.Tensor4D)
   });
 }
 
+/** Halves the grid: 2x2 cells of x [N, H, W, in], which do not overlap, to [N, H/2, W/2, out]. */
+export function halvingConvolution(parameters: TensorMap, name: string, x: tf.Tensor4D): tf.Tensor4D {
+  const filter = tf.transpose(parameters[`${name}.weight`]! as tf.Tensor4D, [2, 3, 1, 0]);
+  const bias = parameters[`${name}.bias`]!;
+  return tf.fused.conv2d({ x, filter, bias, strides: 2, pad: 'valid', activation: 'linear' });
+}
+
+/** Doubles the grid: each point of x [N, H, W, in] becomes a 2x2 cell of [N, 2H, 2W, out]. Weight [in, out, 2, 2]. */
+export function doublingConvolution(parameters: TensorMap, name: string, x: tf.Tensor4D): tf.Tensor4D {
+  const [batch, height, width] = x.shape;
+  const weight = parameters[`${name}.weight`]! as tf.Tensor4D;
+  const filter = tf.transpose(weight, [2, 3, 1, 0]);
+  const shape: [number, number, number, number] = [batch, 2 * height, 2 * width, weight.shape[1]];
+  return tf.add(tf.conv2dTranspose(x, filter, shape, 2, 'valid'), parameters[`${name}.bias`]!);
+}
+
 /** x [N, in] to [N, out]. */
 export function dense(parameters: TensorMap, name: string, x: tf.Tensor2D): tf.Tensor2D {
   return tf.add(tf.matMul(x, parameters[`${name}.weight`]! as tf.Tensor2D), parameters[`${name}.bias`]!);
@@ -49,14 +65,14 @@ function gatedLinear(slope: number): (x: tf.Tensor) => tf.Tensor {
 export const silu = gatedLinear(1) as <T extends tf.Tensor>(x: T) => T;
 export const gelu = gatedLinear(1.702) as <T extends tf.Tensor>(x: T) => T;
 
-/** [N, H*f, W*f, C] to [N, H, W, C*f*f]; the channels of a cell lie as (channel, row, column), as in PyTorch. */
+/** [N, H*f, W*f, C] to [N, H, W, C*f*f]; the channels of a cell lie as (row, column, channel). */
 export function pixelUnshuffle(x: tf.Tensor4D, factor: number): tf.Tensor4D {
   const [batch, height, width, channels] = x.shape;
   const [h, w] = [height / factor, width / factor];
   return x
     .reshape([batch, h, factor, w, factor, channels])
-    .transpose([0, 1, 3, 5, 2, 4])
-    .reshape([batch, h, w, channels * factor * factor]);
+    .transpose([0, 1, 3, 2, 4, 5])
+    .reshape([batch, h, w, factor * factor * channels]);
 }
 
 /** The inverse of pixelUnshuffle (Shi et al. 2016, section 2.2). */
@@ -64,8 +80,8 @@ export function pixelShuffle(x: tf.Tensor4D, factor: number): tf.Tensor4D {
   const [batch, height, width, channels] = x.shape;
   const out = channels / (factor * factor);
   return x
-    .reshape([batch, height, width, out, factor, factor])
-    .transpose([0, 1, 4, 2, 5, 3])
+    .reshape([batch, height, width, factor, factor, out])
+    .transpose([0, 1, 3, 2, 4, 5])
     .reshape([batch, height * factor, width * factor, out]);
 }
 

@@ -47,6 +47,15 @@ export function convolutionSpecs(
   };
 }
 
+/** A doubling convolution's weight, [in, out, 2, 2], and bias, [out]; every output point has one input point. */
+export function doublingSpecs(name: string, inChannels: number, outChannels: number): ParameterSpecs {
+  const initialiser = weightInitialiser(inChannels, false);
+  return {
+    [`${name}.weight`]: { shape: [inChannels, outChannels, 2, 2], initialiser, decays: true, rate: 1 },
+    [`${name}.bias`]: biasSpec(outChannels),
+  };
+}
+
 /** A dense layer's weight, [in, out], and bias, [out]; `zero` as for a convolution. */
 export function denseSpecs(name: string, inputs: number, outputs: number, zero = false): ParameterSpecs {
   const initialiser = weightInitialiser(inputs, zero);

@@ -66,11 +66,13 @@ export function spectralConvolution(
 ): tf.Tensor4D {
   const [batch, height, width, channels] = x.shape;
   const kept = basis.shape[1] / 2;
-  const points = x.transpose([0, 3, 1, 2]).reshape([batch * channels, height * width]) as tf.Tensor2D;
+  const points = x.reshape([batch, height * width, channels]);
+  const forward = tf.transpose(basis).reshape([1, 2 * kept, height * width]);
+  // The channels stay together in every transposition, which then moves whole blocks.
   const spectrum = tf
-    .matMul(points, basis)
-    .reshape([batch, channels, 2, kept])
-    .transpose([3, 0, 2, 1])
+    .matMul(forward, points)
+    .reshape([batch, 2, kept, channels])
+    .transpose([2, 0, 1, 3])
     .reshape([kept, batch, 2 * channels]);
   // (a + ib)(r + is) = (ar - bs) + i(as + br), as one real product with [[r, s], [-s, r]].
   const real = parameters[`${name}.real`]!;
@@ -79,10 +81,9 @@ export function spectralConvolution(
   const mixed = tf
     .matMul(spectrum, mixing)
     .reshape([kept, batch, 2, channels])
-    .transpose([1, 3, 2, 0])
-    .reshape([batch * channels, 2 * kept]) as tf.Tensor2D;
+    .transpose([1, 2, 0, 3])
+    .reshape([batch, 2 * kept, channels]);
   return tf
-    .matMul(mixed, basis, false, true)
-    .reshape([batch, channels, height, width])
-    .transpose([0, 2, 3, 1]) as tf.Tensor4D;
+    .matMul(basis.reshape([1, height * width, 2 * kept]), mixed)
+    .reshape([batch, height, width, channels]) as tf.Tensor4D;
 }

@@ -156,13 +156,9 @@ function diffusionStage(params: Params): StageDefinition {
       const clean = hndsr.residualOf(latent, toNetworkRange(inputs.image!));
       const bar = inputs.alpha_bar!;
       const noisy = tf.add(tf.mul(clean, tf.sqrt(bar)), tf.mul(inputs.noise!, tf.sqrt(tf.sub(1, bar))));
-      const predicted = hndsr.noiseOf(
-        noisy as tf.Tensor4D,
-        inputs.timestep as tf.Tensor2D,
-        latent,
-        upsampled,
-        parameters,
-      );
+      const condition = hndsr.conditionOf(latent, upsampled, parameters);
+      const timestep = inputs.timestep as tf.Tensor2D;
+      const predicted = hndsr.noiseOf(noisy as tf.Tensor4D, timestep, condition, parameters);
       return { loss: tf.mean(tf.squaredDifference(predicted, inputs.noise!)) as tf.Scalar };
     },
   };

@@ -5,12 +5,14 @@ import { hostTensor } from '../../src/compute/engine.js';
 import { decode, encode } from '../../src/models/autoencoder.js';
 import type { Checkpoint } from '../../src/models/checkpoint.js';
 import {
+  conditionFn,
   decodeFn,
   Hndsr,
   operatorFn,
   STAGES,
   type Stage,
   samplerStepFn,
+  toImageRange,
   toNetworkRange,
   windowShapes,
 } from '../../src/models/hndsr.js';
@@ -30,6 +32,16 @@ const constantsOf = (checkpoints: Record<Stage, Checkpoint>): Record<string, Hos
 
 const untrained = constantsOf(tinyCheckpoints(params, { untrained: true }));
 const random = constantsOf(tinyCheckpoints(params));
+
+/** The noise prediction from residual, latent, upsampled and timestep. */
+const noiseFn =
+  (range: (image: tf.Tensor) => tf.Tensor4D) =>
+  (given: TensorMap): TensorMap => {
+    const { residual, latent, upsampled } = given as Record<string, tf.Tensor4D>;
+    const hndsr = new Hndsr(config, given);
+    const condition = hndsr.conditionOf(latent!, range(upsampled!));
+    return { noise: hndsr.noiseOf(residual!, given.timestep as tf.Tensor2D, condition) };
+  };
 
 describe.each(ENGINES)('on %s', (_name, create) => {
   const engine = create();
@@ -71,8 +83,7 @@ describe.each(ENGINES)('on %s', (_name, create) => {
     const { fn } = samplerStepFn(config, BATCH, SIZE);
     const feeds = {
       residual: normal(shapes.latent, 'residual'),
-      latent: normal(shapes.latent, 'latent'),
-      upsampled: uniform(shapes.image, 'upsampled'),
+      condition: normal(shapes.condition, 'condition'),
       noise: normal(shapes.latent, 'noise'),
       timestep: hostTensor([BATCH, 1], [7, 7]),
       signal_weight: scalar(1.25),
@@ -102,7 +113,7 @@ describe.each(ENGINES)('on %s', (_name, create) => {
 
   it('decoding without a residual gives the image of the operator', async () => {
     const upsampled = uniform(shapes.image, 'upsampled');
-    const { latent, image } = await runOnce(
+    const { latent } = await runOnce(
       engine,
       operatorFn(config, BATCH, SIZE).fn,
       { upsampled, scale },
@@ -110,8 +121,46 @@ describe.each(ENGINES)('on %s', (_name, create) => {
     );
     const residual = hostTensor(shapes.latent, new Float32Array(latent!.data.length));
     const feeds = { residual, latent: latent!, upsampled };
-    const decoded = await runOnce(engine, decodeFn(config, BATCH, SIZE).fn, feeds, random);
-    expectClose(decoded.image!, image!, 1e-6, 'the image');
+    const { fn } = decodeFn(config, BATCH, SIZE);
+    const found = await runOnce(
+      engine,
+      (inputs) => {
+        const hndsr = new Hndsr(config, inputs);
+        const { latent, upsampled } = inputs as Record<string, tf.Tensor4D>;
+        return { ...fn(inputs), expected: toImageRange(hndsr.imageOf(latent!, toNetworkRange(upsampled!))) };
+      },
+      feeds,
+      random,
+    );
+    expectClose(found.image!, found.expected!, 1e-6, 'the image');
+  });
+
+  it('a sampler step from the condition is the noise prediction, weighed', async () => {
+    const feeds = {
+      residual: normal(shapes.latent, 'residual'),
+      latent: normal(shapes.latent, 'latent'),
+      upsampled: uniform(shapes.image, 'upsampled'),
+      timestep: hostTensor([BATCH, 1], [3, 3]),
+    };
+    const { condition } = await runOnce(
+      engine,
+      conditionFn(config, BATCH, SIZE).fn,
+      { latent: feeds.latent, upsampled: feeds.upsampled },
+      random,
+    );
+    expect(condition!.shape).toEqual(shapes.condition);
+    const { noise } = await runOnce(engine, noiseFn(toNetworkRange), feeds, random);
+    const weights = { signal_weight: scalar(1.25), direction_weight: scalar(-0.75), noise_weight: scalar(0) };
+    const { residual, timestep } = feeds;
+    const zero = hostTensor(shapes.latent, new Float32Array(residual.data.length));
+    const found = await runOnce(
+      engine,
+      samplerStepFn(config, BATCH, SIZE).fn,
+      { residual, timestep, condition: condition!, noise: zero, ...weights },
+      random,
+    );
+    const expected = residual.data.map((one, index) => 1.25 * one - 0.75 * noise!.data[index]!);
+    expectClose(found.residual!, hostTensor(shapes.latent, expected), 1e-5, 'the next residual');
   });
 
   it('every input of the noise prediction matters, point by point', async () => {
@@ -121,11 +170,7 @@ describe.each(ENGINES)('on %s', (_name, create) => {
       upsampled: normal(shapes.image, 'upsampled'),
       timestep: hostTensor([BATCH, 1], [3, 3]),
     };
-    const fn = (given: TensorMap): TensorMap => {
-      const { residual, latent, upsampled } = given as Record<string, tf.Tensor4D>;
-      const hndsr = new Hndsr(config, given);
-      return { noise: hndsr.noiseOf(residual!, given.timestep as tf.Tensor2D, latent!, upsampled!) };
-    };
+    const fn = noiseFn((image) => image as tf.Tensor4D);
     const before = (await runOnce(engine, fn, inputs, random)).noise!.data;
     const half = before.length / 2;
     for (const [name, { shape, data }] of Object.entries(inputs)) {

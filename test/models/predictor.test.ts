@@ -36,7 +36,15 @@ function part({ width, bands, data }: FloatRaster, columns: number, rows: number
   return { width: columns, height: rows, bands, data: cut };
 }
 
-const OPTIONS: PredictionOptions = { scale: 4, seed: 7, overlap: 4, steps: 2, strength: 0.5, eta: 0.5 };
+const OPTIONS: PredictionOptions = {
+  scale: 4,
+  seed: 7,
+  overlap: 4,
+  steps: 2,
+  strength: 0.5,
+  eta: 0.5,
+  withOperator: true,
+};
 
 const predict = (predictor: Predictor, low: FloatRaster, options: Partial<PredictionOptions> = {}) =>
   predictor.predict(low, { ...OPTIONS, ...options }, silent, 'predicting');
@@ -48,9 +56,16 @@ describe('a prediction', () => {
     const low = scene(11, 9);
     const [one, several] = [await predict(single, low), await predict(five, low)];
     expectNumbersClose(several.model, one.model, 1e-5, 'the model');
-    expectNumbersClose(several.operator, one.operator, 1e-5, 'the operator');
+    expectNumbersClose(several.operator!, one.operator!, 1e-5, 'the operator');
     // The networks do something, a hundred times what is tolerated, or this would say little.
-    expect(one.model.some((number, index) => Math.abs(number - one.operator[index]!) > 1e-3)).toBe(true);
+    expect(one.model.some((number, index) => Math.abs(number - one.operator![index]!) > 1e-3)).toBe(true);
+  });
+
+  it("leaves the operator's own answer out unless it is asked for, and is the same without", async () => {
+    const low = scene(5, 5);
+    const [both, alone] = [await predict(five, low), await predict(five, low, { withOperator: false })];
+    expect(alone.operator).toBeUndefined();
+    expect(alone.model).toEqual(both.model);
   });
 
   it('does not depend on what lies beyond the windows that see a pixel', async () => {
@@ -67,8 +82,8 @@ describe('a prediction', () => {
       const [here, there] = [y * cut.width * 3, y * whole.width * 3];
       for (const which of ['model', 'operator'] as const) {
         expectNumbersClose(
-          cut[which].subarray(here, here + 24 * 3),
-          whole[which].subarray(there, there + 24 * 3),
+          cut[which]!.subarray(here, here + 24 * 3),
+          whole[which]!.subarray(there, there + 24 * 3),
           1e-5,
           `row ${y} of the ${which}`,
         );
@@ -99,7 +114,7 @@ describe('a prediction', () => {
       const low = scene(width, height);
       const found = await predict(untrained, low, { scale });
       const bicubic = resizeBicubic(low, found.width, found.height);
-      expectNumbersClose(found.operator, clamped(bicubic), 1e-5, 'the operator');
+      expectNumbersClose(found.operator!, clamped(bicubic), 1e-5, 'the operator');
     }
   });
 
@@ -109,7 +124,7 @@ describe('a prediction', () => {
     const low = scene(5, 4);
     const [a, b] = [await predict(other, low), await predict(single, low)];
     expectNumbersClose(a.model, b.model, 1e-4, 'the model');
-    expectNumbersClose(a.operator, b.operator, 1e-4, 'the operator');
+    expectNumbersClose(a.operator!, b.operator!, 1e-4, 'the operator');
     await eager.dispose();
   });
 });
@@ -128,7 +143,7 @@ describe('a scene', () => {
   it.each(sizes)('of %i x %i pixels at scale %d is predicted whole', async (width, height, scale) => {
     const found: Prediction = await predict(five, scene(width, height), { scale });
     expect([found.width, found.height]).toEqual([Math.round(width * scale), Math.round(height * scale)]);
-    for (const data of [found.model, found.operator]) {
+    for (const data of [found.model, found.operator!]) {
       expect(data).toHaveLength(found.width * found.height * 3);
       expect(data.every((number) => number >= 0 && number <= 1)).toBe(true);
     }

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { EagerEngine } from '../../src/compute/eager.js';
 import type { HostTensor, TensorMap } from '../../src/compute/engine.js';
 import * as layers from '../../src/nn/layers.js';
-import { convolutionSpecs, denseSpecs, type ParameterSpecs } from '../../src/nn/parameters.js';
+import { convolutionSpecs, denseSpecs, doublingSpecs, type ParameterSpecs } from '../../src/nn/parameters.js';
 import { fourierBasis, spectralConvolution, spectralSpecs } from '../../src/nn/spectral.js';
 import { ENGINES, expectNumbersClose, normal, runOnce } from '../compute/compare.js';
 import * as reference from './reference.js';
@@ -74,6 +74,18 @@ const CASES: LayerCase[] = [
     },
     layer: (inputs) => layers.residualBlock(inputs, 'r', picture(inputs.x), picture(inputs.shift)),
     reference: (inputs) => reference.residualBlock(inputs, 'r', inputs.x!, inputs.shift),
+  },
+  {
+    name: 'halvingConvolution',
+    inputs: { x: normal([2, 4, 6, 3], 'x'), ...drawn(convolutionSpecs('h', 2, 3, 5)) },
+    layer: (inputs) => layers.halvingConvolution(inputs, 'h', picture(inputs.x)),
+    reference: (inputs) => reference.halvingConvolution(inputs, 'h', inputs.x!),
+  },
+  {
+    name: 'doublingConvolution',
+    inputs: { x: normal([2, 2, 3, 3], 'x'), ...drawn(doublingSpecs('d', 3, 5)) },
+    layer: (inputs) => layers.doublingConvolution(inputs, 'd', picture(inputs.x)),
+    reference: (inputs) => reference.doublingConvolution(inputs, 'd', inputs.x!),
   },
   {
     name: 'perceptron',

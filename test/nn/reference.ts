@@ -89,12 +89,50 @@ export function perceptron(parameters: DoublesMap, name: string, x: Doubles): Do
   return dense(parameters, `${name}.out`, silu(dense(parameters, `${name}.in`, x)));
 }
 
-/** Channel (c, row, column) of a cell is the picture's channel c at that row and column of the cell. */
+/** Each point is the sum over its 2x2 cell; no cells overlap. */
+export function halvingConvolution(parameters: DoublesMap, name: string, x: Doubles): Doubles {
+  const [batch, height, width, inChannels] = x.shape as [number, number, number, number];
+  const [weight, bias] = [parameters[`${name}.weight`]!, parameters[`${name}.bias`]!];
+  return build([batch, height / 2, width / 2, weight.shape[0]!], (n, row, column, out) => {
+    let sum = bias.data[out]!;
+    for (const [down, right] of CELL) {
+      for (let channel = 0; channel < inChannels; channel++) {
+        sum +=
+          read(x, n, 2 * row + down, 2 * column + right, channel) * read(weight, out, channel, down, right);
+      }
+    }
+    return sum;
+  });
+}
+
+/** Each point has one input point, and the weights of its place in the cell. */
+export function doublingConvolution(parameters: DoublesMap, name: string, x: Doubles): Doubles {
+  const [batch, height, width, inChannels] = x.shape as [number, number, number, number];
+  const [weight, bias] = [parameters[`${name}.weight`]!, parameters[`${name}.bias`]!];
+  return build([batch, 2 * height, 2 * width, weight.shape[1]!], (n, row, column, out) => {
+    let sum = bias.data[out]!;
+    for (let channel = 0; channel < inChannels; channel++) {
+      const value = read(x, n, Math.floor(row / 2), Math.floor(column / 2), channel);
+      sum += value * read(weight, channel, out, row % 2, column % 2);
+    }
+    return sum;
+  });
+}
+
+const CELL = [
+  [0, 0],
+  [0, 1],
+  [1, 0],
+  [1, 1],
+] as const;
+
+/** Channel (row, column, c) of a cell is the picture's channel c at that row and column of the cell. */
 export function pixelUnshuffle(x: Doubles, factor: number): Doubles {
   const [batch, height, width, channels] = x.shape as [number, number, number, number];
   return build([batch, height / factor, width / factor, channels * factor ** 2], (n, row, column, index) => {
-    const channel = Math.floor(index / factor ** 2);
-    const [down, right] = [Math.floor(index / factor) % factor, index % factor];
+    const channel = index % channels;
+    const place = Math.floor(index / channels);
+    const [down, right] = [Math.floor(place / factor), place % factor];
     return read(x, n, row * factor + down, column * factor + right, channel);
   });
 }
@@ -104,7 +142,7 @@ export function pixelShuffle(x: Doubles, factor: number): Doubles {
   return build(
     [batch, height * factor, width * factor, channels / factor ** 2],
     (n, row, column, channel) => {
-      const index = channel * factor ** 2 + (row % factor) * factor + (column % factor);
+      const index = ((row % factor) * factor + (column % factor)) * (channels / factor ** 2) + channel;
       return read(x, n, Math.floor(row / factor), Math.floor(column / factor), index);
     },
   );

@@ -181,6 +181,19 @@ function shifted(builder: GraphBuilder, input: string, conv: Conv, along: 'row' 
   return copies.length === 1 ? copies[0]! : builder.node('Concat', copies, { axis: 1 });
 }
 
+/** Whether the filter's places are square cells that tile the input. */
+function isCells(conv: Conv): boolean {
+  const { filterHeight: size, inHeight, inWidth } = conv;
+  return (
+    conv.filterWidth === size &&
+    conv.strideHeight === size &&
+    conv.strideWidth === size &&
+    conv.dilationHeight * conv.dilationWidth === 1 &&
+    inHeight % size === 0 &&
+    inWidth % size === 0
+  );
+}
+
 /** The input as each tap of the filter sees it, [N, taps x in, rows, columns]; taps in row-major order. */
 function shiftedCopies(builder: GraphBuilder, input: string, conv: Conv): string {
   const { padInfo, filterHeight, filterWidth, strideHeight, strideWidth } = conv;
@@ -191,6 +204,8 @@ function shiftedCopies(builder: GraphBuilder, input: string, conv: Conv): string
       ? input
       : builder.node('Pad', [input, builder.integers(pads), zero]);
   if (filterHeight * filterWidth * strideHeight * strideWidth === 1) return padded;
+  if (padded === input && isCells(conv))
+    return builder.node('SpaceToDepth', [input], { blocksize: filterHeight });
   const copies: string[] = [];
   for (let row = 0; row < filterHeight; row++) {
     for (let column = 0; column < filterWidth; column++) {

@@ -1,5 +1,6 @@
 import { sizeOf } from '../engine.js';
 import type { GraphBuilder } from './builder.js';
+import { transposeNodes } from './transpose.js';
 
 /**
  * A tensor inside a trace. Its logical axes are those the tensor function sees (a picture is [N, H, W, C]); in the
@@ -45,7 +46,7 @@ export function inOrder(builder: GraphBuilder, of: Value, order: readonly number
   const name =
     long(from.order) === long(order)
       ? builder.node('Reshape', [from.name, builder.integers(wanted)])
-      : builder.node('Transpose', [from.name], { perm: order.map((axis) => from.order.indexOf(axis)) });
+      : transposeNodes(builder, from.name, of.shape, from.order, order);
   of.lays.push({ order: [...order], name });
   return name;
 }
@@ -121,14 +122,25 @@ function matchAxes(from: readonly number[], to: readonly number[]): { from: numb
   return groups;
 }
 
-/** The physical order in which an operation on several values costs least: that of the largest of full rank. */
+/**
+ * The physical order in which an operation on several values costs least: of the orders that one of full rank lies
+ * in, the one for which the fewest elements must be moved; among equals the order of the largest.
+ */
 export function commonOrder(values: readonly Value[], rank: number): number[] {
-  const full = values.filter((one) => one.shape.length === rank);
-  const largest = full.reduce<Value | undefined>(
-    (best, one) => (best === undefined || sizeOf(one.shape) > sizeOf(best.shape) ? one : best),
-    undefined,
+  const full = values
+    .filter((one) => one.shape.length === rank)
+    .toSorted((a, b) => sizeOf(b.shape) - sizeOf(a.shape));
+  const orders = full.flatMap((one) => one.lays.map(({ order }) => order));
+  const moved = (order: readonly number[]): number =>
+    full
+      .filter((one) => !one.lays.some((lay) => lay.order.join() === order.join()))
+      .reduce((sum, one) => sum + sizeOf(one.shape), 0);
+  return (
+    orders.reduce<number[] | undefined>(
+      (best, order) => (best === undefined || moved(order) < moved(best) ? order : best),
+      undefined,
+    ) ?? identityOrder(rank)
   );
-  return largest === undefined ? identityOrder(rank) : largest.lays[0]!.order;
 }
 
 /** The name of a value that is to be broadcast against others of rank `rank` in physical order `order`. */
