@@ -125,7 +125,7 @@ def noise_of(residual, timestep, condition):
     before = stack("before", conv("diffusion/in", residual) + condition)
     down = F.conv2d(before, tensors["diffusion/down.weight"], tensors["diffusion/down.bias"], stride=2)
     inside = stack("inside", down)
-    up = F.pixel_shuffle(F.conv2d(inside, tensors["up"]), 2) + tensors["diffusion/up.bias"][:, None, None]
+    up = F.pixel_shuffle(F.conv2d(inside, tensors["up"]), 2)
     return conv("diffusion/out", stack("after", conv("diffusion/join", up) + conv("diffusion/skip", before)))
 
 

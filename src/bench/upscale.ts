@@ -114,7 +114,7 @@ export class ComposedModel {
         residual: current,
         condition: condition!,
         noise,
-        timestep: perImage(step.timestep),
+        timestep: { shape: [1, 1], data: Float32Array.of(step.timestep) },
         signal_weight: scalar(step.signal),
         direction_weight: scalar(step.direction),
         noise_weight: scalar(step.noise),
@@ -160,8 +160,9 @@ export function composedGflop({ config, batch, size, samplerSteps: steps }: Upsc
   return (once + steps * perStep) / 1e9;
 }
 
+/** Times the composed model over one batch of windows. */
 export async function timeUpscale(engine: Engine, work: UpscaleWork, runs: number): Promise<Timing> {
   const model = await ComposedModel.compile(engine, work);
   const { upsampled, residual } = benchInputs(work);
-  return timed(runs, () => model.run(upsampled, residual));
+  return timed(runs, composedGflop(work), () => model.run(upsampled, residual));
 }

@@ -42,6 +42,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'the stages of pipeline.yaml and what each depends on',
     load: () => import('./commands/dag.js'),
   },
+  bench: {
+    summary: 'how fast this machine trains and upscales',
+    load: () => import('./commands/bench.js'),
+  },
 };
 
 /** Runs the command line; the one place where errors become exit codes. */

@@ -12,13 +12,13 @@ export interface Selection {
  * The engine that this machine runs on. TensorFlow with a GPU is taken when it loads and finds one; else the graph
  * engine, which is faster on a CPU than any TensorFlow.js backend (docs/engines.md has the figures).
  */
-export async function selectEngine(): Promise<Selection> {
+export async function selectEngine(choice: { threads?: number } = {}): Promise<Selection> {
   const tensorflow = await loadTensorflow();
   if (tensorflow?.gpu === true) {
     return { engine: new EagerEngine('tensorflow'), reason: `${tensorflow.name} loaded and sees a GPU` };
   }
   return {
-    engine: new GraphEngine(),
+    engine: new GraphEngine(choice),
     reason:
       tensorflow === undefined
         ? 'no native TensorFlow.js could be loaded; ONNX Runtime on the CPU is the fastest that can'

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parse as parseScalar } from 'yaml';
 import { z } from 'zod';
 import { HndsrError } from '../errors.js';
@@ -115,6 +116,11 @@ export function loadParams(cwd: string, overrides: readonly string[] = []): Para
   const file = readYaml(join(cwd, FILE), FILE);
   for (const override of overrides) applyOverride(file.value, override);
   return validateYaml(file, paramsSchema, knownKeysOf(paramsSchema));
+}
+
+/** The numbers that a new project starts with: params.yaml as this package ships it. */
+export function defaultParams(): Params {
+  return loadParams(fileURLToPath(new URL('../../', import.meta.url)));
 }
 
 function applyOverride(root: unknown, override: string): void {

@@ -71,7 +71,7 @@ export function noiseCondition(
  * the condition. A UNet with one halving of the grid.
  *
  * @param noisy r_t, [N, H, W, C] at the latent grid, H and W even
- * @param timestep [N, 1], 0 to T - 1
+ * @param timestep [N, 1], or [1, 1] for all; 0 to T - 1
  * @param condition as noiseCondition gives it
  * @returns [N, H, W, C]
  */

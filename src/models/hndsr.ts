@@ -148,7 +148,8 @@ export function samplerStepFn(config: ModelConfig, batch: number, size: number):
       residual: shapes.latent,
       condition: shapes.condition,
       noise: shapes.latent,
-      timestep: shapes.perImage,
+      // All windows are at the same time.
+      timestep: [1, 1],
       signal_weight: [],
       direction_weight: [],
       noise_weight: [],

@@ -170,7 +170,7 @@ export class Predictor {
         residual,
         condition: condition!,
         noise: step.noise === 0 ? zeros : this.drawNoise(noise, latent.shape),
-        timestep: { shape: [this.batch, 1], data: new Float32Array(this.batch).fill(step.timestep) },
+        timestep: { shape: [1, 1], data: Float32Array.of(step.timestep) },
         signal_weight: scalar(step.signal),
         direction_weight: scalar(step.direction),
         noise_weight: scalar(step.noise),

@@ -6,16 +6,14 @@ import { convolutionSpecs, denseSpecs, type ParameterSpecs } from './parameters.
  * Same-padded convolution with stride 1 of x [N, H, W, in] to [N, H, W, out]. The weight lies as [out, in, h, w],
  * which is what ONNX and PyTorch use; TensorFlow.js wants [h, w, in, out].
  */
-export function convolution(parameters: TensorMap, name: string, x: tf.Tensor4D): tf.Tensor4D {
+export function convolution(
+  parameters: TensorMap,
+  name: string,
+  x: tf.Tensor4D,
+  bias = parameters[`${name}.bias`]!,
+): tf.Tensor4D {
   const filter = tf.transpose(parameters[`${name}.weight`]! as tf.Tensor4D, [2, 3, 1, 0]);
-  return tf.fused.conv2d({
-    x,
-    filter,
-    bias: parameters[`${name}.bias`]!,
-    strides: 1,
-    pad: 'same',
-    activation: 'linear',
-  });
+  return tf.fused.conv2d({ x, filter, bias, strides: 1, pad: 'same', activation: 'linear' });
 }
 
 /** Halves the grid: 2x2 cells of x [N, H, W, in], which do not overlap, to [N, H/2, W/2, out]. */
@@ -25,13 +23,16 @@ export function halvingConvolution(parameters: TensorMap, name: string, x: tf.Te
   return tf.fused.conv2d({ x, filter, bias, strides: 2, pad: 'valid', activation: 'linear' });
 }
 
-/** Doubles the grid: each point of x [N, H, W, in] becomes a 2x2 cell of [N, 2H, 2W, out]. Weight [in, out, 2, 2]. */
+/**
+ * Doubles the grid: each point of x [N, H, W, in] becomes a 2x2 cell of [N, 2H, 2W, out]. Weight [in, out, 2, 2]; no
+ * bias, since the convolution that follows has one.
+ */
 export function doublingConvolution(parameters: TensorMap, name: string, x: tf.Tensor4D): tf.Tensor4D {
   const [batch, height, width] = x.shape;
   const weight = parameters[`${name}.weight`]! as tf.Tensor4D;
   const filter = tf.transpose(weight, [2, 3, 1, 0]);
   const shape: [number, number, number, number] = [batch, 2 * height, 2 * width, weight.shape[1]];
-  return tf.add(tf.conv2dTranspose(x, filter, shape, 2, 'valid'), parameters[`${name}.bias`]!);
+  return tf.conv2dTranspose(x, filter, shape, 2, 'valid');
 }
 
 /** x [N, in] to [N, out]. */
@@ -93,7 +94,7 @@ export function residualBlockSpecs(name: string, channels: number): ParameterSpe
 }
 
 /**
- * x + conv(SiLU(conv(x) + shift)); `shift` [N, 1, 1, C] lets a condition such as the time in.
+ * x + conv(SiLU(conv(x) + shift)); `shift` [N or 1, 1, 1, C] lets a condition such as the time in.
  */
 export function residualBlock(
   parameters: TensorMap,
@@ -101,9 +102,15 @@ export function residualBlock(
   x: tf.Tensor4D,
   shift?: tf.Tensor4D,
 ): tf.Tensor4D {
-  const first = convolution(parameters, `${name}.first`, x);
-  const inner = silu(shift === undefined ? first : tf.add(first, shift));
-  return tf.add(x, convolution(parameters, `${name}.second`, inner as tf.Tensor4D));
+  const inner = silu(shifted(parameters, `${name}.first`, x, shift));
+  return tf.add(x, convolution(parameters, `${name}.second`, inner));
+}
+
+/** conv(x) + shift; a shift that all images share goes into the bias, which costs nothing. */
+function shifted(parameters: TensorMap, name: string, x: tf.Tensor4D, shift?: tf.Tensor4D): tf.Tensor4D {
+  if (shift === undefined) return convolution(parameters, name, x);
+  if (shift.shape[0] > 1) return tf.add(convolution(parameters, name, x), shift);
+  return convolution(parameters, name, x, tf.add(parameters[`${name}.bias`]!, shift.reshape([-1])));
 }
 
 /** Two dense layers with SiLU between; `zero` starts the last at zero. */

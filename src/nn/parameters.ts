@@ -47,12 +47,11 @@ export function convolutionSpecs(
   };
 }
 
-/** A doubling convolution's weight, [in, out, 2, 2], and bias, [out]; every output point has one input point. */
+/** A doubling convolution's weight, [in, out, 2, 2]; every output point has one input point. */
 export function doublingSpecs(name: string, inChannels: number, outChannels: number): ParameterSpecs {
   const initialiser = weightInitialiser(inChannels, false);
   return {
     [`${name}.weight`]: { shape: [inChannels, outChannels, 2, 2], initialiser, decays: true, rate: 1 },
-    [`${name}.bias`]: biasSpec(outChannels),
   };
 }
 

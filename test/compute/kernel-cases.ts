@@ -21,7 +21,9 @@ function mapped({ shape, data }: HostTensor, change: (number: number) => number)
 }
 
 const PICTURE = [2, 4, 6, 3];
-const SHAPES = [[], [5], [3, 4], [2, 3, 4], PICTURE, [2, 1, 3, 2, 2]];
+/** With channels enough for the layout in blocks, which pictures from convolutions then have. */
+const DEEP = [2, 3, 2, 32];
+const SHAPES = [[], [5], [3, 4], [2, 3, 4], PICTURE, DEEP, [2, 1, 3, 2, 2]];
 
 function unary(run: (x: tf.Tensor) => tf.Tensor, draw = anything): KernelCase[] {
   return SHAPES.map((shape) => ({
@@ -47,6 +49,13 @@ const PAIRS = [
   [[4, 6, 3], PICTURE],
   [PICTURE, [6, 1]],
   [PICTURE, [1, 1, 1, 1]],
+  [DEEP, DEEP],
+  [DEEP, []],
+  [DEEP, [32]],
+  [[2, 1, 1, 32], DEEP],
+  [DEEP, [1, 1, 1, 32]],
+  [DEEP, [3, 2, 32]],
+  [DEEP, [2, 3, 2, 1]],
 ] as [number[], number[]][];
 
 function binary(
@@ -168,6 +177,8 @@ interface Convolution {
   strides: [number, number];
   pad: Padding;
   dilations: [number, number];
+  /** Channels in and out; few unless set. */
+  channels?: [number, number];
 }
 
 function convolutions({ dilated }: { dilated: boolean }): Convolution[] {
@@ -198,14 +209,21 @@ function convolutions({ dilated }: { dilated: boolean }): Convolution[] {
   all.push({ ...one, pad: 1, filter: [1, 1] }, { ...one, pad: explicit(3, 0, 0, 4) });
   all.push({ ...one, pad: 1, filter: [1, 1], strides: [2, 2] }, { ...one, size: [3, 3], pad: 'valid' });
   all.push({ ...one, size: [2, 2], filter: [5, 5] }, { ...one, size: [1, 1] });
+  const deep: Convolution = { ...one, channels: [32, 16] };
+  all.push(deep, { ...deep, filter: [1, 1] }, { ...deep, filter: [2, 2], strides: [2, 2], pad: 'valid' });
+  all.push({ ...deep, strides: [2, 2] }, { ...deep, channels: [16, 48], pad: explicit(2, 0, 0, 1) });
+  all.push({ ...deep, channels: [16, 24] }, { ...deep, channels: [3, 16] });
+  if (dilated) all.push({ ...deep, dilations: [2, 1] });
   if (dilated) all.push({ ...one, dilations: [2, 2] }, { ...one, dilations: [1, 2], pad: 'valid' });
   return all;
 }
 
-const nameOf = ({ size, filter, strides, pad, dilations }: Convolution): string =>
-  `${size.join('x')}, filter ${filter.join('x')}, strides ${strides}, padding ${JSON.stringify(pad)}, dilations ${dilations}`;
+const nameOf = ({ size, filter, strides, pad, dilations, channels = FEW }: Convolution): string =>
+  `${size.join('x')}x${channels.join(' to ')}, filter ${filter.join('x')}, strides ${strides}, padding ${JSON.stringify(pad)}, dilations ${dilations}`;
 
-const [BATCH, IN, OUT] = [2, 3, 4];
+const BATCH = 2;
+const FEW: [number, number] = [3, 4];
+const [IN] = FEW;
 
 function convolve(x: tf.Tensor, filter: tf.Tensor, { strides, pad, dilations }: Convolution): tf.Tensor4D {
   return tf.conv2d(
@@ -224,9 +242,10 @@ function convolutionCases(
   { dilated = false, gradient = false } = {},
 ): KernelCase[] {
   return convolutions({ dilated }).map((conv) => {
+    const [inputs, outputs] = conv.channels ?? FEW;
     const [x, filter] = [
-      [BATCH, ...conv.size, IN],
-      [...conv.filter, IN, OUT],
+      [BATCH, ...conv.size, inputs],
+      [...conv.filter, inputs, outputs],
     ] as const;
     const { outShape } = tf.backend_util.computeConv2DInfo(
       x as [number, number, number, number],
@@ -274,6 +293,9 @@ function pools(): KernelCase[] {
   );
 }
 
+const biasOf = (channels: number): tf.Tensor1D =>
+  tf.tensor1d(Array.from({ length: channels }, (_, channel) => (channel % 5) - 1.5));
+
 function fused(): KernelCase[] {
   return (['linear', 'relu'] as const).flatMap((activation) =>
     [true, false].flatMap((biased) =>
@@ -285,11 +307,11 @@ function fused(): KernelCase[] {
           pad: pad as 'same',
           dilations,
           dimRoundingMode: typeof pad === 'string' ? undefined : 'floor',
-          bias: biased ? tf.tensor1d([0.5, -1, 0, 2]) : undefined,
+          bias: biased ? biasOf(filter!.shape[3]!) : undefined,
           activation,
         }),
       )
-        .filter((_, index) => index % 5 === 0)
+        .filter(({ inputs }, index) => index % 5 === 0 || inputs.x!.shape[3]! > IN)
         .map((one) => ({ ...one, name: `${activation}, ${biased ? 'bias' : 'no bias'}, ${one.name}` })),
     ),
   );

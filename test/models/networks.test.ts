@@ -85,7 +85,7 @@ describe.each(ENGINES)('on %s', (_name, create) => {
       residual: normal(shapes.latent, 'residual'),
       condition: normal(shapes.condition, 'condition'),
       noise: normal(shapes.latent, 'noise'),
-      timestep: hostTensor([BATCH, 1], [7, 7]),
+      timestep: hostTensor([1, 1], [7]),
       signal_weight: scalar(1.25),
       direction_weight: scalar(100),
       noise_weight: scalar(0.5),
@@ -151,7 +151,8 @@ describe.each(ENGINES)('on %s', (_name, create) => {
     expect(condition!.shape).toEqual(shapes.condition);
     const { noise } = await runOnce(engine, noiseFn(toNetworkRange), feeds, random);
     const weights = { signal_weight: scalar(1.25), direction_weight: scalar(-0.75), noise_weight: scalar(0) };
-    const { residual, timestep } = feeds;
+    const { residual } = feeds;
+    const timestep = hostTensor([1, 1], [3]);
     const zero = hostTensor(shapes.latent, new Float32Array(residual.data.length));
     const found = await runOnce(
       engine,

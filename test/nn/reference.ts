@@ -108,9 +108,9 @@ export function halvingConvolution(parameters: DoublesMap, name: string, x: Doub
 /** Each point has one input point, and the weights of its place in the cell. */
 export function doublingConvolution(parameters: DoublesMap, name: string, x: Doubles): Doubles {
   const [batch, height, width, inChannels] = x.shape as [number, number, number, number];
-  const [weight, bias] = [parameters[`${name}.weight`]!, parameters[`${name}.bias`]!];
+  const weight = parameters[`${name}.weight`]!;
   return build([batch, 2 * height, 2 * width, weight.shape[1]!], (n, row, column, out) => {
-    let sum = bias.data[out]!;
+    let sum = 0;
     for (let channel = 0; channel < inChannels; channel++) {
       const value = read(x, n, Math.floor(row / 2), Math.floor(column / 2), channel);
       sum += value * read(weight, channel, out, row % 2, column % 2);

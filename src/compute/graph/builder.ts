@@ -1,4 +1,5 @@
 import type { HostTensor } from '../engine.js';
+import { withSumsInConvolutions } from './fuse.js';
 import { type Attribute, encodeModel, type OnnxConstant, type OnnxNode } from './onnx.js';
 
 /**
@@ -10,7 +11,12 @@ export class GraphBuilder {
   private readonly constants = new Map<string, OnnxConstant>();
   private readonly known = new Map<string, string[]>();
   private readonly inputs: { name: string; shape: number[] }[] = [];
+  /** Outputs of nodes that add two whole pictures in blocks. */
+  private readonly pictureSums = new Set<string>();
   private count = 0;
+
+  /** @param channelBlock channels that lie together in pictures for convolutions (blocked.ts); 0: none do */
+  constructor(readonly channelBlock = 0) {}
 
   private fresh(prefix: string): string {
     return `${prefix}_${this.count++}`;
@@ -41,8 +47,15 @@ export class GraphBuilder {
     return name;
   }
 
-  node(operator: string, inputs: string[], attributes: Record<string, Attribute> = {}): string {
-    return this.nodeWithOutputs(operator, inputs, attributes, 1)[0]!;
+  node(operator: string, inputs: string[], attributes: Record<string, Attribute> = {}, domain = ''): string {
+    return this.nodeWithOutputs(operator, inputs, attributes, 1, domain)[0]!;
+  }
+
+  /** Adds two pictures of one shape that lie in blocks. */
+  sumOfPictures(a: string, b: string): string {
+    const name = this.node('Add', [a, b]);
+    this.pictureSums.add(name);
+    return name;
   }
 
   nodeWithOutputs(
@@ -50,12 +63,13 @@ export class GraphBuilder {
     inputs: string[],
     attributes: Record<string, Attribute>,
     outputs: number,
+    domain = '',
   ): string[] {
-    const key = JSON.stringify([operator, inputs, attributes, outputs]);
+    const key = JSON.stringify([domain, operator, inputs, attributes, outputs]);
     const known = this.known.get(key);
     if (known !== undefined) return known;
     const names = Array.from({ length: outputs }, () => this.fresh(operator));
-    this.nodes.push({ operator, domain: '', inputs, outputs: names, attributes });
+    this.nodes.push({ operator, domain, inputs, outputs: names, attributes });
     this.known.set(key, names);
     return names;
   }
@@ -85,11 +99,14 @@ export class GraphBuilder {
       for (const input of node.inputs) needed.add(input);
     }
     const rename = (name: string): string => renamed.get(name) ?? name;
-    const nodes = [...kept.reverse(), ...copies].map((node) => ({
-      ...node,
-      inputs: node.inputs.map(rename),
-      outputs: node.outputs.map(rename),
-    }));
+    const wanted = new Set(outputs.map(({ value }) => value));
+    const nodes = [...withSumsInConvolutions(kept.reverse(), this.pictureSums, wanted), ...copies].map(
+      (node) => ({
+        ...node,
+        inputs: node.inputs.map(rename),
+        outputs: node.outputs.map(rename),
+      }),
+    );
     const inputs = this.inputs.filter(({ name }) => needed.has(name));
     const bytes = encodeModel({
       nodes,

@@ -9,6 +9,7 @@ import {
   sizeOf,
   type TensorFn,
 } from '../engine.js';
+import { channelBlock } from './channel-block.js';
 import { OUTPUT_PREFIX, trace } from './trace.js';
 
 export interface GraphOptions {
@@ -28,7 +29,7 @@ export class GraphEngine implements Engine {
 
   async compile(fn: TensorFn, signature: Signature): Promise<Program> {
     this.traces++;
-    const traced = trace(fn, signature);
+    const traced = trace(fn, signature, await channelBlock());
     const session = await ort.InferenceSession.create(traced.model, {
       executionProviders: [this.device],
       graphOptimizationLevel: 'all',

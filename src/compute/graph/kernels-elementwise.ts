@@ -1,20 +1,26 @@
 import { backend_util } from '@tensorflow/tfjs';
 import { sizeOf } from '../engine.js';
+import { blockedValue, combinedWithChannels, inBlocks } from './blocked.js';
 import type { GraphBuilder } from './builder.js';
 import type { TraceKernel, TraceKernels } from './kernel.js';
-import { broadcastable, commonOrder, type Value, value } from './value.js';
+import { anyLay, asSeen, broadcastable, commonOrder, reshaped, type Value, value } from './value.js';
 
 const ONNX_FLOAT = 1;
 const ONNX_INT32 = 6;
 const ONNX_BOOL = 9;
+
+/** Those that take and give floats, which alone can leave the blocks again. */
+const FLOAT_OPERATORS = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Pow']);
 
 /** One ONNX operator over one value, in whatever order the value lies. */
 function unary(operator: string): TraceKernel {
   return (builder, { x }) => mapped(builder, x!, (name) => builder.node(operator, [name]));
 }
 
-function mapped(_builder: GraphBuilder, of: Value, write: (name: string) => string): Value {
-  const { name, order } = of.lays[0]!;
+/** An operation on each element by itself: the result lies as the value did. */
+export function mapped(builder: GraphBuilder, of: Value, write: (name: string) => string): Value {
+  if (of.blocked !== undefined) return blockedValue(of.shape, write(of.blocked));
+  const { name, order } = anyLay(builder, of);
   return value(of.shape, write(name), order);
 }
 
@@ -23,7 +29,9 @@ function combined(builder: GraphBuilder, operator: string, values: readonly Valu
   const shape = values
     .map((one) => one.shape)
     .reduce((left, right) => backend_util.assertAndGetBroadcastShape(left, right));
-  const order = commonOrder(values, shape.length);
+  const together = combinedInBlocks(builder, operator, values, shape);
+  if (together !== undefined) return together;
+  const order = commonOrder(builder, values, shape.length);
   const names = values.map((one) =>
     one.uniform !== undefined &&
     !Number.isNaN(one.uniform) &&
@@ -32,6 +40,56 @@ function combined(builder: GraphBuilder, operator: string, values: readonly Valu
       : broadcastable(builder, one, shape.length, order),
   );
   return value(shape, builder.node(operator, names), order);
+}
+
+/**
+ * The same where at least half of the elements lie in blocks, and what is not a whole picture is one number, or one
+ * for each channel.
+ */
+function combinedInBlocks(
+  builder: GraphBuilder,
+  operator: string,
+  values: readonly Value[],
+  shape: readonly number[],
+): Value | undefined {
+  const pictures = values.filter((one) => one.shape.join() === shape.join() && one.uniform === undefined);
+  const blocked = pictures.filter((one) => one.blocked !== undefined);
+  if (!FLOAT_OPERATORS.has(operator) || blocked.length === 0 || 2 * blocked.length < pictures.length)
+    return undefined;
+  const numbers = values.filter((one) => !pictures.includes(one));
+  const channels = numbers.filter((one) => sizeOf(one.shape) > 1 && one.uniform === undefined);
+  if (!channels.every((one) => isPerChannel(one.shape, shape))) return undefined;
+  const nameOf = (one: Value): string => {
+    if (pictures.includes(one)) return inBlocks(builder, one);
+    if (channels.includes(one)) return asSeen(builder, one);
+    return one.uniform === undefined
+      ? asSeen(builder, reshaped(builder, one, []))
+      : builder.float(Float32Array.of(one.uniform), []);
+  };
+  if (channels.length === 0) {
+    const names = values.map(nameOf);
+    const isSum = operator === 'Add' && pictures.length === 2 && names[0] !== names[1];
+    return blockedValue(
+      shape,
+      isSum ? builder.sumOfPictures(names[0]!, names[1]!) : builder.node(operator, names),
+    );
+  }
+  const operands = values.map((one) => ({
+    name: nameOf(one),
+    kind: pictures.includes(one)
+      ? ('picture' as const)
+      : channels.includes(one)
+        ? ('channels' as const)
+        : ('number' as const),
+    images: one.shape.length === 4 ? one.shape[0]! : 1,
+  }));
+  return blockedValue(shape, combinedWithChannels(builder, operator, shape, operands));
+}
+
+/** [C], [1, 1, 1, C] or [N, 1, 1, C] of a picture [N, H, W, C]. */
+function isPerChannel(shape: readonly number[], picture: readonly number[]): boolean {
+  const [images, height, width, channels] = [...Array<number>(4 - shape.length).fill(1), ...shape];
+  return height === 1 && width === 1 && channels === picture[3] && (images === 1 || images === picture[0]);
 }
 
 /** Whether `other` alone already gives the result its shape, so that a uniform value can shrink to a scalar. */
@@ -73,8 +131,11 @@ const clip: TraceKernel = (builder, { x }, attributes) =>
 const cast: TraceKernel = (builder, { x }, attributes) => {
   const dtype = attributes.dtype as string;
   const to = (name: string, type: number): string => builder.node('Cast', [name], { to: type });
+  if (dtype === 'bool') {
+    const { name, order } = anyLay(builder, x!);
+    return value(x!.shape, to(name, ONNX_BOOL), order);
+  }
   return mapped(builder, x!, (name) => {
-    if (dtype === 'bool') return to(name, ONNX_BOOL);
     // Whole numbers are kept as floats; the way through int32 cuts off what is behind the point.
     return to(dtype === 'int32' ? to(name, ONNX_INT32) : name, ONNX_FLOAT);
   });

@@ -1,8 +1,10 @@
 import { backend_util } from '@tensorflow/tfjs';
 import { HndsrError } from '../../errors.js';
 import { sizeOf } from '../engine.js';
+import { blockedCells, blockedConvolution, blockedValue, fitsBlocks } from './blocked.js';
 import type { GraphBuilder } from './builder.js';
 import type { Attributes, TraceKernel, TraceKernels } from './kernel.js';
+import { mapped } from './kernels-elementwise.js';
 import { reversed } from './kernels-shape.js';
 import { asSeen, CHANNELS_FIRST, inOrder, transposed, type Value, value } from './value.js';
 
@@ -14,7 +16,7 @@ const matMul: TraceKernel = (builder, { a, b }, { transposeA, transposeB }) => {
   const turned = (of: Value, turn: boolean): Value => {
     const rank = of.shape.length;
     const permutation = of.shape.map((_, axis) => axis);
-    return turn ? transposed(of, [...permutation.slice(0, -2), rank - 1, rank - 2]) : of;
+    return turn ? transposed(builder, of, [...permutation.slice(0, -2), rank - 1, rank - 2]) : of;
   };
   const left = turned(a!, transposeA as boolean);
   const right = turned(b!, transposeB as boolean);
@@ -50,22 +52,46 @@ function convolve(
   attributes: Attributes,
 ): Value {
   const conv = convolutionOf(x.shape, filter.shape, attributes);
-  const inputs = [inOrder(builder, x, CHANNELS_FIRST), inOrder(builder, filter, OUT_IN_HEIGHT_WIDTH)];
-  if (bias !== undefined) inputs.push(asSeen(builder, bias));
-  const node = builder.node('Conv', inputs, {
+  const weights = inOrder(builder, filter, OUT_IN_HEIGHT_WIDTH);
+  return convolved(builder, x, weights, bias === undefined ? undefined : asSeen(builder, bias), {
+    outShape: conv.outShape,
+    filterShape: [conv.outChannels, conv.inChannels, conv.filterHeight, conv.filterWidth],
     strides: stridesOf(conv),
     pads: padsOf(conv),
     dilations: [conv.dilationHeight, conv.dilationWidth],
   });
-  return value(conv.outShape, node, CHANNELS_FIRST);
+}
+
+interface Convolution {
+  outShape: number[];
+  /** [out, in, height, width] */
+  filterShape: number[];
+  strides: number[];
+  pads: number[];
+  dilations: number[];
+}
+
+/** @param weights name of the filter as [out, in, height, width] */
+function convolved(
+  builder: GraphBuilder,
+  x: Value,
+  weights: string,
+  bias: string | undefined,
+  { outShape, filterShape, ...attributes }: Convolution,
+): Value {
+  if (fitsBlocks(builder, x.shape) && fitsBlocks(builder, outShape)) {
+    return blockedValue(outShape, blockedConvolution(builder, x, weights, filterShape, bias, attributes));
+  }
+  const inputs = [inOrder(builder, x, CHANNELS_FIRST), weights];
+  if (bias !== undefined) inputs.push(bias);
+  return value(outShape, builder.node('Conv', inputs, attributes), CHANNELS_FIRST);
 }
 
 const fusedConv2D: TraceKernel = (builder, { x, filter, bias }, attributes) => {
   const result = convolve(builder, x!, filter!, bias, attributes);
   if (attributes.activation === 'linear') return result;
-  if (attributes.activation === 'relu') {
-    return value(result.shape, builder.node('Relu', [result.lays[0]!.name]), CHANNELS_FIRST);
-  }
+  if (attributes.activation === 'relu')
+    return mapped(builder, result, (name) => builder.node('Relu', [name]));
   throw new HndsrError('KERNEL_UNSUPPORTED', `the fused activation ${attributes.activation} is not traced`);
 };
 
@@ -77,7 +103,6 @@ const fusedConv2D: TraceKernel = (builder, { x, filter, bias }, attributes) => {
 const conv2DBackpropInput: TraceKernel = (builder, { dy, filter }, attributes) => {
   const conv = convolutionOf(attributes.inputShape as number[], filter!.shape, attributes);
   const { padInfo, filterHeight, filterWidth, strideHeight, strideWidth } = conv;
-  const gradient = inOrder(builder, dy!, CHANNELS_FIRST);
   const pads = [
     filterHeight - 1 - padInfo.top,
     filterWidth - 1 - padInfo.left,
@@ -87,12 +112,26 @@ const conv2DBackpropInput: TraceKernel = (builder, { dy, filter }, attributes) =
   if (strideHeight === 1 && strideWidth === 1 && Math.min(...pads) >= 0) {
     const weights = inOrder(builder, filter!, IN_OUT_HEIGHT_WIDTH);
     const turned = filterHeight * filterWidth === 1 ? weights : reversed(builder, weights, [2, 3]);
-    return value(
+    return convolved(builder, dy!, turned, undefined, {
+      outShape: conv.inShape,
+      filterShape: [conv.inChannels, conv.outChannels, filterHeight, filterWidth],
+      strides: [1, 1],
+      pads,
+      dilations: [1, 1],
+    });
+  }
+  if (
+    isCells(conv) &&
+    Math.max(...padsOf(conv)) === 0 &&
+    fitsBlocks(builder, dy!.shape) &&
+    fitsBlocks(builder, conv.inShape)
+  ) {
+    return blockedValue(
       conv.inShape,
-      builder.node('Conv', [gradient, turned], { strides: [1, 1], pads }),
-      CHANNELS_FIRST,
+      blockedCells(builder, dy!, asSeen(builder, filter!), conv.filterHeight, conv.inShape),
     );
   }
+  const gradient = inOrder(builder, dy!, CHANNELS_FIRST);
   const reach = (out: number, stride: number, size: number, before: number, after: number): number =>
     (out - 1) * stride + size - before - after;
   const node = builder.node('ConvTranspose', [gradient, inOrder(builder, filter!, OUT_IN_HEIGHT_WIDTH)], {

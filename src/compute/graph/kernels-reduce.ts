@@ -1,7 +1,7 @@
 import { util } from '@tensorflow/tfjs';
 import type { GraphBuilder } from './builder.js';
 import type { TraceKernel, TraceKernels } from './kernel.js';
-import { type Value, value } from './value.js';
+import { anyLay, type Value, value } from './value.js';
 
 /** Operators whose axes are an input at opset 18; the others take an attribute at 18 too, but accept the input. */
 function reduced(
@@ -13,7 +13,7 @@ function reduced(
 ): Value {
   const axes = util.parseAxisParam(axis as number | number[], of.shape);
   if (axes.length === 0) return of;
-  const { name, order } = of.lays[0]!;
+  const { name, order } = anyLay(builder, of);
   const positions = axes.map((one) => order.indexOf(one)).sort((a, b) => a - b);
   const node = builder.node(operator, [name, builder.integers(positions)], {
     keepdims: keepDimensions ? 1 : 0,

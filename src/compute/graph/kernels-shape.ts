@@ -2,7 +2,16 @@ import { backend_util, slice_util, type Tensor, util } from '@tensorflow/tfjs';
 import { sizeOf } from '../engine.js';
 import type { GraphBuilder } from './builder.js';
 import { listOf, type TraceKernel, type TraceKernels } from './kernel.js';
-import { commonOrder, inOrder, physicalShape, reshaped, transposed, type Value, value } from './value.js';
+import {
+  anyLay,
+  commonOrder,
+  inOrder,
+  physicalShape,
+  reshaped,
+  transposed,
+  type Value,
+  value,
+} from './value.js';
 
 const reshape: TraceKernel = (builder, { x }, attributes) =>
   kept(
@@ -25,7 +34,7 @@ const expandDims: TraceKernel = (builder, { input }, attributes) => {
 /** Joins values along a logical axis, in the order of the largest. */
 function concatenated(builder: GraphBuilder, values: readonly Value[], axis: number): Value {
   const rank = values[0]!.shape.length;
-  const order = commonOrder(values, rank);
+  const order = commonOrder(builder, values, rank);
   const shape = [...values[0]!.shape];
   shape[axis] = values.reduce((sum, one) => sum + one.shape[axis]!, 0);
   const names = values.map((one) => inOrder(builder, one, order));
@@ -50,7 +59,7 @@ const pack: TraceKernel = (builder, inputs, attributes) => {
 
 function sliced(builder: GraphBuilder, of: Value, begin: readonly number[], size: readonly number[]): Value {
   if (size.join() === of.shape.join()) return of;
-  const { name, order } = of.lays[0]!;
+  const { name, order } = anyLay(builder, of);
   const axes = order
     .map((_, position) => position)
     .filter((position) => {
@@ -91,7 +100,7 @@ const split: TraceKernel = (builder, { x }, attributes) => {
   const like = { shape: x!.shape } as Parameters<typeof backend_util.prepareSplitSize>[0];
   const sizes = backend_util.prepareSplitSize(like, attributes.numOrSizeSplits as number[], axis);
   if (sizes.length === 1) return [x!];
-  const { name, order } = x!.lays[0]!;
+  const { name, order } = anyLay(builder, x!);
   const names = builder.nodeWithOutputs(
     'Split',
     [name, builder.integers(sizes)],
@@ -103,7 +112,7 @@ const split: TraceKernel = (builder, { x }, attributes) => {
 
 const pad: TraceKernel = (builder, { x }, attributes) => {
   const paddings = attributes.paddings as [number, number][];
-  const { name, order } = x!.lays[0]!;
+  const { name, order } = anyLay(builder, x!);
   const pads = [...order.map((axis) => paddings[axis]![0]), ...order.map((axis) => paddings[axis]![1])];
   const filler = builder.float(Float32Array.of(attributes.constantValue as number), []);
   const shape = x!.shape.map((length, axis) => length + paddings[axis]![0] + paddings[axis]![1]);
@@ -112,14 +121,14 @@ const pad: TraceKernel = (builder, { x }, attributes) => {
 
 const tile: TraceKernel = (builder, { x }, attributes) => {
   const repeats = attributes.reps as number[];
-  const { name, order } = x!.lays[0]!;
+  const { name, order } = anyLay(builder, x!);
   const shape = x!.shape.map((length, axis) => length * repeats[axis]!);
   return value(shape, builder.node('Tile', [name, builder.integers(physicalShape(repeats, order))]), order);
 };
 
 const reverse: TraceKernel = (builder, { x }, attributes) => {
   const axes = util.parseAxisParam(attributes.dims as number[], x!.shape);
-  const { name, order } = x!.lays[0]!;
+  const { name, order } = anyLay(builder, x!);
   return value(
     x!.shape,
     reversed(
@@ -145,7 +154,7 @@ export function reversed(builder: GraphBuilder, name: string, axes: readonly num
 export const SHAPE_KERNELS: TraceKernels = {
   Reshape: reshape,
   ExpandDims: expandDims,
-  Transpose: (_builder, { x }, attributes) => kept(x!, transposed(x!, attributes.perm as number[])),
+  Transpose: (builder, { x }, attributes) => kept(x!, transposed(builder, x!, attributes.perm as number[])),
   Concat: concat,
   Pack: pack,
   Unpack: unpack,

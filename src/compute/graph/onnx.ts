@@ -158,9 +158,11 @@ export function encodeModel(graph: OnnxGraph): Uint8Array {
     for (const input of graph.inputs) out.message(11, (inner) => writeValue(inner, input));
     for (const output of graph.outputs) out.message(12, (inner) => writeValue(inner, output));
   });
-  model.message(8, (opset) => {
-    opset.text(1, '');
-    opset.integer(2, OPSET);
-  });
+  for (const domain of new Set(['', ...graph.nodes.map((node) => node.domain)])) {
+    model.message(8, (opset) => {
+      opset.text(1, domain);
+      opset.integer(2, domain === '' ? OPSET : 1);
+    });
+  }
   return model.finish();
 }

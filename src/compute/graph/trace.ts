@@ -18,13 +18,16 @@ export interface Trace {
 /** An output may have the name of an input (the next value of a state); in the graph names must differ. */
 export const OUTPUT_PREFIX = 'out:';
 
-/** Calls the function once, on tensors without values, and writes down what it did. */
-export function trace(fn: TensorFn, signature: Signature): Trace {
+/**
+ * Calls the function once, on tensors without values, and writes down what it did.
+ * @param channelBlock as blocked.ts has it; 0 writes operators of the ONNX standard alone
+ */
+export function trace(fn: TensorFn, signature: Signature, channelBlock = 0): Trace {
   const backend = traceBackend();
   // No backend yet means that nothing has computed in this thread: the pure JavaScript one is always there.
   const previous = tf.getBackend() || 'cpu';
   tf.setBackend(TRACE_BACKEND);
-  const builder = new GraphBuilder();
+  const builder = new GraphBuilder(channelBlock);
   try {
     return backend.during(builder, () => {
       const tensor = (of: Value): tf.Tensor => {

@@ -22,16 +22,21 @@ export function transposeNodes(
   to: readonly number[],
 ): string {
   const between = isFast(shape, from, to) ? undefined : wayStation(shape, from, to);
-  if (between === undefined) return transposeNode(builder, name, shape, from, to);
+  if (between === undefined && shape.length <= MOST_AXES) {
+    return builder.node('Transpose', [name], { perm: to.map((axis) => from.indexOf(axis)) });
+  }
+  const last = between ?? from;
   // ONNX Runtime would join the two again, even through a Reshape, but not through a Flatten.
-  const first = transposeNode(builder, name, shape, from, between);
-  const flat = builder.node('Flatten', [first], { axis: 1 });
-  const lengths = builder.integers(between.map((axis) => shape[axis]!));
-  return transposeNode(builder, builder.node('Reshape', [flat, lengths]), shape, between, to);
+  const first =
+    between === undefined
+      ? name
+      : builder.node('Flatten', [ofRuns(builder, name, shape, from, between)], { axis: 1 });
+  const lengths = builder.integers(to.map((axis) => shape[axis]!));
+  return builder.node('Reshape', [ofRuns(builder, first, shape, last, to), lengths]);
 }
 
-/** One Transpose; of runs of axes instead of single ones where there are many axes, which ONNX Runtime does not see. */
-function transposeNode(
+/** A Transpose of runs of axes instead of single ones; ONNX Runtime does not see that some stay together. */
+function ofRuns(
   builder: GraphBuilder,
   name: string,
   shape: readonly number[],
@@ -39,14 +44,10 @@ function transposeNode(
   to: readonly number[],
 ): string {
   const targets = runs(shape, from, to);
-  if (shape.length <= MOST_AXES || targets.length === 0) {
-    return builder.node('Transpose', [name], { perm: to.map((axis) => from.indexOf(axis)) });
-  }
   const sources = targets.toSorted((a, b) => from.indexOf(a[0]!) - from.indexOf(b[0]!));
   const lengths = sources.map((run) => sizeOf(run.map((axis) => shape[axis]!)));
   const merged = builder.node('Reshape', [name, builder.integers(lengths)]);
-  const turned = builder.node('Transpose', [merged], { perm: targets.map((run) => sources.indexOf(run)) });
-  return builder.node('Reshape', [turned, builder.integers(to.map((axis) => shape[axis]!))]);
+  return builder.node('Transpose', [merged], { perm: targets.map((run) => sources.indexOf(run)) });
 }
 
 /** The order between two fast steps that keeps the largest blocks together. */

@@ -1,4 +1,5 @@
 import { sizeOf } from '../engine.js';
+import { outOfBlocks } from './blocked.js';
 import type { GraphBuilder } from './builder.js';
 import { transposeNodes } from './transpose.js';
 
@@ -12,8 +13,10 @@ export interface Value {
   shape: number[];
   /** Set if every element is this number, known while tracing. */
   uniform?: number;
-  /** Graph names by order, in the order in which they came to be. Never empty. */
+  /** Graph names by order, in the order in which they came to be. Empty only where `blocked` is set. */
   lays: Lay[];
+  /** The name under which a picture lies with its channels in blocks (blocked.ts). */
+  blocked?: string;
 }
 
 export interface Lay {
@@ -36,11 +39,23 @@ export function physicalShape(shape: readonly number[], order: readonly number[]
   return order.map((axis) => shape[axis]!);
 }
 
+/** The value in some order; a picture that lies in blocks only is brought into channels-first order. */
+export function anyLay(builder: GraphBuilder, of: Value): Lay {
+  if (of.lays.length === 0) inOrder(builder, of, CHANNELS_FIRST);
+  return of.lays[0]!;
+}
+
 /** The name of the value in the wanted order, writing a Transpose (or a Reshape, if only axes of length 1 move). */
 export function inOrder(builder: GraphBuilder, of: Value, order: readonly number[]): string {
   const known = of.lays.find((lay) => lay.order.join() === order.join());
   if (known !== undefined) return known.name;
-  const from = of.lays[0]!;
+  const channelsLast = order.join() === identityOrder(4).join();
+  if (of.blocked !== undefined && (channelsLast || order.join() === CHANNELS_FIRST.join())) {
+    const name = outOfBlocks(builder, of, channelsLast);
+    of.lays.push({ order: [...order], name });
+    return name;
+  }
+  const from = anyLay(builder, of);
   const wanted = physicalShape(of.shape, order);
   const long = (axes: readonly number[]): string => axes.filter((axis) => of.shape[axis] !== 1).join();
   const name =
@@ -57,7 +72,8 @@ export function asSeen(builder: GraphBuilder, of: Value): string {
 }
 
 /** `tf.transpose`: logical axis k of the result is logical axis `permutation[k]` of the value. Costs nothing. */
-export function transposed(of: Value, permutation: readonly number[]): Value {
+export function transposed(builder: GraphBuilder, of: Value, permutation: readonly number[]): Value {
+  anyLay(builder, of);
   return {
     shape: permutation.map((axis) => of.shape[axis]!),
     lays: of.lays.map(({ order, name }) => ({ name, order: order.map((axis) => permutation.indexOf(axis)) })),
@@ -67,6 +83,7 @@ export function transposed(of: Value, permutation: readonly number[]): Value {
 /** `tf.reshape`, in whatever physical order allows it without moving data. */
 export function reshaped(builder: GraphBuilder, of: Value, shape: readonly number[]): Value {
   if (of.shape.join() === shape.join()) return of;
+  anyLay(builder, of);
   for (const lay of of.lays) {
     const order = orderAfterReshape(of.shape, shape, lay.order);
     if (order === undefined) continue;
@@ -126,10 +143,11 @@ function matchAxes(from: readonly number[], to: readonly number[]): { from: numb
  * The physical order in which an operation on several values costs least: of the orders that one of full rank lies
  * in, the one for which the fewest elements must be moved; among equals the order of the largest.
  */
-export function commonOrder(values: readonly Value[], rank: number): number[] {
+export function commonOrder(builder: GraphBuilder, values: readonly Value[], rank: number): number[] {
   const full = values
     .filter((one) => one.shape.length === rank)
     .toSorted((a, b) => sizeOf(b.shape) - sizeOf(a.shape));
+  for (const one of full) anyLay(builder, one);
   const orders = full.flatMap((one) => one.lays.map(({ order }) => order));
   const moved = (order: readonly number[]): number =>
     full
@@ -150,7 +168,7 @@ export function broadcastable(
   rank: number,
   order: readonly number[],
 ): string {
-  if (of.shape.length === 0) return of.lays[0]!.name;
+  if (of.shape.length === 0) return anyLay(builder, of).name;
   return inOrder(builder, padRank(builder, of, rank), order);
 }
 

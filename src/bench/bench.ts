@@ -1,0 +1,55 @@
+import { availableParallelism } from 'node:os';
+import { selectEngine } from '../compute/select.js';
+import { runOnThread } from '../compute/worker.js';
+import { defaultParams } from '../config/params.js';
+import type { JobContext } from '../events.js';
+import type { Timing } from './timing.js';
+import { timeTrainStep } from './train-step.js';
+import { timeUpscale } from './upscale.js';
+
+export type Benchmark = 'train-step' | 'upscale';
+
+export interface BenchOptions {
+  benchmark: Benchmark;
+  /** Timed runs, after a few that are not. */
+  runs: number;
+  /** Threads of the processor; all of them unless set. */
+  threads?: number;
+}
+
+export interface BenchResult extends Timing {
+  benchmark: Benchmark;
+  engine: string;
+  device: string;
+  threads: number;
+  runs: number;
+}
+
+/** The default networks on as many windows as `hndsr upscale` takes at once, from pure noise in 50 steps. */
+const SAMPLER_STEPS = 50;
+
+/** Runs a benchmark, on a thread of its own. */
+export async function bench(
+  options: BenchOptions,
+  context: { emit: JobContext['emit']; signal?: AbortSignal },
+): Promise<BenchResult> {
+  return runOnThread<BenchOptions, BenchResult>(import.meta.url, 'benchJob', options, context);
+}
+
+/** `bench` in the calling thread. */
+export async function benchJob(options: BenchOptions, context: JobContext): Promise<BenchResult> {
+  const { benchmark, runs } = options;
+  const threads = options.threads ?? availableParallelism();
+  const { engine, reason } = await selectEngine({ threads });
+  const { name, device } = engine;
+  context.emit({ kind: 'message', level: 'info', text: `engine ${name} on ${device}: ${reason}` });
+  const { model, upscale, training } = defaultParams();
+  const work = { config: model, batch: upscale.batch, size: training.crop, samplerSteps: SAMPLER_STEPS };
+  try {
+    const timing =
+      benchmark === 'train-step' ? await timeTrainStep(engine, runs) : await timeUpscale(engine, work, runs);
+    return { benchmark, ...timing, engine: name, device, threads, runs };
+  } finally {
+    await engine.dispose();
+  }
+}

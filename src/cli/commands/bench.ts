@@ -1,0 +1,50 @@
+import type { Command } from 'commander';
+import { action, numberFlag } from '../context.js';
+
+const EXAMPLES = `
+Examples:
+  hndsr bench train-step
+  hndsr bench upscale --runs 3 --threads 1 --json`;
+
+const BENCHMARKS = {
+  'train-step': 'a training step of a reference net: 22 convolutions, batch 8, Adam',
+  upscale: 'the default model over one batch of windows: encode, operator, 50 sampler steps, decode',
+} as const;
+
+export function register(program: Command): void {
+  const bench = program
+    .command('bench')
+    .summary('how fast this machine trains and upscales')
+    .description(
+      'Times fixed work with made-up weights, so that machines, devices and versions can be compared; ' +
+        'docs/performance.md says what to expect.',
+    )
+    .addHelpText('after', EXAMPLES);
+  for (const [name, description] of Object.entries(BENCHMARKS)) {
+    bench
+      .command(name)
+      .description(description)
+      .option('--runs <count>', 'runs that are timed', numberFlag('--runs', 1, 10_000, true), 20)
+      .option(
+        '--threads <count>',
+        'threads of the processor (default: all)',
+        numberFlag('--threads', 1, 1024, true),
+      )
+      .action(
+        action<{ runs: number; threads?: number }>(async (context, { runs, threads }) => {
+          const library = await import('../../bench/bench.js');
+          const benchmark = name as keyof typeof BENCHMARKS;
+          const result = await library.bench(
+            { benchmark, runs, ...(threads === undefined ? {} : { threads }) },
+            context,
+          );
+          const { medianMs, bestMs, gflopPerSecond, engine, device } = result;
+          context.print(
+            result,
+            `${name}: median ${medianMs.toFixed(1)} ms, best ${bestMs.toFixed(1)} ms, ` +
+              `${gflopPerSecond.toFixed(0)} GFLOP/s (${engine} on ${device}, ${result.threads} threads)`,
+          );
+        }),
+      );
+  }
+}
