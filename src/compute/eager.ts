@@ -9,15 +9,19 @@ import {
   type TensorFn,
 } from './engine.js';
 
-/** Runs tensor functions as they are, on a TensorFlow.js backend that is registered under `device`. */
+/** Runs tensor functions as they are, on a TensorFlow.js backend that is registered already. */
 export class EagerEngine implements Engine {
-  readonly name = 'eager';
+  readonly name = 'tensorflow';
   private readonly programs = new Set<EagerProgram>();
 
-  constructor(readonly device: string) {}
+  /** @param backend TensorFlow.js' name of it: `tensorflow` is native, `cpu` pure JavaScript */
+  constructor(
+    private readonly backend: 'tensorflow' | 'cpu',
+    readonly device: string = backend === 'cpu' ? 'javascript' : 'cpu',
+  ) {}
 
   async compile(fn: TensorFn, signature: Signature): Promise<Program> {
-    const program = new EagerProgram(this.device, fn, signature);
+    const program = new EagerProgram(this.backend, fn, signature);
     this.programs.add(program);
     return program;
   }
@@ -37,15 +41,15 @@ class EagerProgram implements Program {
   private constants: Record<string, tf.Tensor> = {};
 
   constructor(
-    private readonly device: string,
+    private readonly backend: string,
     private readonly fn: TensorFn,
     private readonly signature: Signature,
   ) {}
 
   /** Tensors belong to the backend that is active when they are made, so they are made at the first run. */
   private async prepare(): Promise<Record<string, tf.Tensor>> {
-    if (!(await tf.setBackend(this.device)))
-      throw new Error(`the TensorFlow.js backend ${this.device} did not start`);
+    if (!(await tf.setBackend(this.backend)))
+      throw new Error(`the TensorFlow.js backend ${this.backend} did not start`);
     if (this.state === undefined) {
       const make = (values: Record<string, HostTensor> = {}): Record<string, tf.Tensor> =>
         Object.fromEntries(Object.entries(values).map(([name, value]) => [name, toTensor(value)]));

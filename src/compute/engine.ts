@@ -42,8 +42,11 @@ export interface Program {
 
 /** Something that runs tensor functions. One meaning, several implementations: docs/engines.md. */
 export interface Engine {
-  readonly name: 'graph' | 'eager';
-  /** What computes: `cpu` of ONNX Runtime, or the TensorFlow.js backend's name. */
+  readonly name: 'onnx' | 'tensorflow';
+  /**
+   * What computes: `cpu`, `webgpu` or `cuda` of ONNX Runtime; `cpu` or `cuda` of native TensorFlow.js, or its
+   * `javascript`.
+   */
   readonly device: string;
   compile(fn: TensorFn, signature: Signature): Promise<Program>;
   dispose(): Promise<void>;

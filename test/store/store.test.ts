@@ -28,7 +28,7 @@ afterEach(() => {
 const RUN: NewRun = {
   stage: 'autoencoder',
   seed: 1,
-  engine: 'graph',
+  engine: 'onnx',
   device: 'cpu',
   params: { batch: 2 },
   datasetFingerprint: 'd',

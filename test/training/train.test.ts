@@ -83,7 +83,7 @@ describe('training all stages', () => {
     const cwd = await project();
     const { trained, epochs, events } = await finished(cwd, [...STAGES]);
     expect(trained.map(({ stage, engine, steps }) => [stage, engine, steps])).toEqual(
-      STAGES.map((stage) => [stage, 'graph', 6]),
+      STAGES.map((stage) => [stage, 'onnx', 6]),
     );
     expect(epochs.map(({ stage, epoch, step }) => [stage, epoch, step])).toEqual(
       STAGES.flatMap((stage) => [
@@ -130,7 +130,7 @@ describe('training all stages', () => {
         id: run,
         status: 'completed',
         checkpoint: { path: best, sha256 },
-        engine: 'graph',
+        engine: 'onnx',
         seed: 4,
       });
       expect(metricsOf(store, run, 'loss').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);

@@ -2,6 +2,12 @@ import type { HostTensor } from '../engine.js';
 import { withSumsInConvolutions } from './fuse.js';
 import { type Attribute, encodeModel, type OnnxConstant, type OnnxNode } from './onnx.js';
 
+/** What a graph is written for; nothing means operators of the ONNX standard, for any runtime. */
+export interface GraphTarget {
+  channelBlock?: number;
+  forWebgpu?: boolean;
+}
+
 /**
  * Collects the nodes of one graph. The same operation on the same inputs is written once, and what no output
  * needs is left out.
@@ -15,8 +21,15 @@ export class GraphBuilder {
   private readonly pictureSums = new Set<string>();
   private count = 0;
 
-  /** @param channelBlock channels that lie together in pictures for convolutions (blocked.ts); 0: none do */
-  constructor(readonly channelBlock = 0) {}
+  /** Channels that lie together in pictures for convolutions (blocked.ts); 0: none do. */
+  readonly channelBlock: number;
+  /** Whether the operators must keep within what ONNX Runtime's webgpu provider does right. */
+  readonly forWebgpu: boolean;
+
+  constructor({ channelBlock = 0, forWebgpu = false }: GraphTarget = {}) {
+    this.channelBlock = channelBlock;
+    this.forWebgpu = forWebgpu;
+  }
 
   private fresh(prefix: string): string {
     return `${prefix}_${this.count++}`;

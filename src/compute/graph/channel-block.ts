@@ -30,7 +30,7 @@ async function convolvesIn(block: number): Promise<boolean> {
   const channels = 2 * block;
   const shape = [1, GRID, GRID, channels];
   const filterShape = [channels, channels, 3, 3];
-  const builder = new GraphBuilder(block);
+  const builder = new GraphBuilder({ channelBlock: block });
   const x = value(shape, builder.input('x', shape));
   const filter = builder.input('filter', filterShape);
   const attributes = { strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1] };

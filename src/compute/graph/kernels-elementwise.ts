@@ -3,11 +3,23 @@ import { sizeOf } from '../engine.js';
 import { blockedValue, combinedWithChannels, inBlocks } from './blocked.js';
 import type { GraphBuilder } from './builder.js';
 import type { TraceKernel, TraceKernels } from './kernel.js';
-import { anyLay, asSeen, broadcastable, commonOrder, reshaped, type Value, value } from './value.js';
+import {
+  anyLay,
+  asSeen,
+  broadcastable,
+  commonOrder,
+  physicalShape,
+  reshaped,
+  type Value,
+  value,
+} from './value.js';
 
 const ONNX_FLOAT = 1;
 const ONNX_INT32 = 6;
 const ONNX_BOOL = 9;
+
+/** Those that the webgpu provider of ONNX Runtime 1.30 fails at, or does wrong, where shapes differ. */
+const BROADCAST_WRONGLY = new Set(['And', 'Pow']);
 
 /** Those that take and give floats, which alone can leave the blocks again. */
 const FLOAT_OPERATORS = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Pow']);
@@ -39,7 +51,20 @@ function combined(builder: GraphBuilder, operator: string, values: readonly Valu
       ? builder.float(Float32Array.of(one.uniform), [])
       : broadcastable(builder, one, shape.length, order),
   );
-  return value(shape, builder.node(operator, names), order);
+  const given =
+    builder.forWebgpu && BROADCAST_WRONGLY.has(operator) ? expanded(builder, names, shape, order) : names;
+  return value(shape, builder.node(operator, given), order);
+}
+
+/** All values in the full shape. */
+function expanded(
+  builder: GraphBuilder,
+  names: readonly string[],
+  shape: readonly number[],
+  order: readonly number[],
+): string[] {
+  const full = builder.integers(physicalShape(shape, order));
+  return names.map((name) => (shape.length === 0 ? name : builder.node('Expand', [name, full])));
 }
 
 /**

@@ -38,7 +38,7 @@ function concatenated(builder: GraphBuilder, values: readonly Value[], axis: num
   const shape = [...values[0]!.shape];
   shape[axis] = values.reduce((sum, one) => sum + one.shape[axis]!, 0);
   const names = values.map((one) => inOrder(builder, one, order));
-  return value(shape, builder.node('Concat', names, { axis: order.indexOf(axis) }), order);
+  return value(shape, concatNodes(builder, names, order.indexOf(axis)), order);
 }
 
 const concat: TraceKernel = (builder, inputs, attributes) => {
@@ -101,14 +101,41 @@ const split: TraceKernel = (builder, { x }, attributes) => {
   const sizes = backend_util.prepareSplitSize(like, attributes.numOrSizeSplits as number[], axis);
   if (sizes.length === 1) return [x!];
   const { name, order } = anyLay(builder, x!);
-  const names = builder.nodeWithOutputs(
-    'Split',
-    [name, builder.integers(sizes)],
-    { axis: order.indexOf(axis) },
-    sizes.length,
-  );
+  const names = splitNodes(builder, name, sizes, order.indexOf(axis));
   return names.map((part, index) => value(x!.shape.with(axis, sizes[index]!), part, order));
 };
+
+/** Tensors to one node on webgpu: a shader has at least eight buffers. */
+const MOST_TENSORS = 7;
+
+/** Split, of groups first where there are more parts than a node may have. */
+function splitNodes(builder: GraphBuilder, name: string, sizes: number[], axis: number): string[] {
+  if (!builder.forWebgpu || sizes.length <= MOST_TENSORS) {
+    return builder.nodeWithOutputs('Split', [name, builder.integers(sizes)], { axis }, sizes.length);
+  }
+  const groups = grouped(sizes);
+  const sums = groups.map((group) => group.reduce((sum, size) => sum + size, 0));
+  return splitNodes(builder, name, sums, axis).flatMap((part, index) =>
+    groups[index]!.length === 1 ? [part] : splitNodes(builder, part, groups[index]!, axis),
+  );
+}
+
+/** Concat, of groups first where there are more parts than a node may have. */
+function concatNodes(builder: GraphBuilder, names: string[], axis: number): string {
+  if (names.length === 1) return names[0]!;
+  if (!builder.forWebgpu || names.length <= MOST_TENSORS) return builder.node('Concat', names, { axis });
+  return concatNodes(
+    builder,
+    grouped(names).map((group) => concatNodes(builder, group, axis)),
+    axis,
+  );
+}
+
+function grouped<T>(all: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(all.length / MOST_TENSORS) }, (_, index) =>
+    all.slice(index * MOST_TENSORS, (index + 1) * MOST_TENSORS),
+  );
+}
 
 const pad: TraceKernel = (builder, { x }, attributes) => {
   const paddings = attributes.paddings as [number, number][];

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { HndsrError } from '../../errors.js';
 import type { Signature, TensorFn, TensorMap } from '../engine.js';
 import { TRACE_BACKEND, traceBackend } from './backend.js';
-import { constantOf, GraphBuilder } from './builder.js';
+import { constantOf, GraphBuilder, type GraphTarget } from './builder.js';
 import { asSeen, type Value, value } from './value.js';
 
 export interface Trace {
@@ -20,14 +20,13 @@ export const OUTPUT_PREFIX = 'out:';
 
 /**
  * Calls the function once, on tensors without values, and writes down what it did.
- * @param channelBlock as blocked.ts has it; 0 writes operators of the ONNX standard alone
  */
-export function trace(fn: TensorFn, signature: Signature, channelBlock = 0): Trace {
+export function trace(fn: TensorFn, signature: Signature, target: GraphTarget = {}): Trace {
   const backend = traceBackend();
   // No backend yet means that nothing has computed in this thread: the pure JavaScript one is always there.
   const previous = tf.getBackend() || 'cpu';
   tf.setBackend(TRACE_BACKEND);
-  const builder = new GraphBuilder(channelBlock);
+  const builder = new GraphBuilder(target);
   try {
     return backend.during(builder, () => {
       const tensor = (of: Value): tf.Tensor => {

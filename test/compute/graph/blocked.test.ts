@@ -32,7 +32,7 @@ async function run(
   channels: number,
 ): Promise<Record<string, Float32Array>> {
   const shapes = Object.fromEntries(Object.entries(inputs).map(([name, { shape }]) => [name, shape]));
-  const { model } = trace(network, { inputs: shapes }, channels);
+  const { model } = trace(network, { inputs: shapes }, { channelBlock: channels });
   const session = await ort.InferenceSession.create(model, { logSeverityLevel: 3 });
   const feeds = Object.entries(inputs).map(([name, { data, shape }]) => [
     name,
@@ -67,7 +67,7 @@ describe.skipIf(block === 0)('pictures in blocks of channels (skipped where the 
     const signature = { inputs: { x: [1, 4, 4, channels], w: [channels, channels, 3, 3] } };
     const fn: TensorFn = ({ x, w }) => ({ y: tf.conv2d(x as tf.Tensor4D, filterOf(w), 1, 'same') });
     const text = (channelBlock: number): string =>
-      Buffer.from(trace(fn, signature, channelBlock).model).toString('latin1');
+      Buffer.from(trace(fn, signature, { channelBlock }).model).toString('latin1');
     expect(text(block)).toContain('com.microsoft.nchwc');
     expect(text(0)).not.toContain('com.microsoft.nchwc');
   });
