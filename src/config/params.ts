@@ -20,6 +20,10 @@ const stageTraining = z.strictObject({
   gradient_clip: positive,
   /** Decay of the exponential moving average of the weights, which is what is validated and kept as best. */
   ema_decay: z.number().min(0).lt(1),
+  /** After so many epochs without a better one, the learning rate is annealed and training ends; null: never. */
+  patience: count.nullable().default(null),
+  /** Steps over which an end that is brought forward takes the learning rate to zero. */
+  anneal_steps: count.default(100),
 });
 
 const gate = z.strictObject({
@@ -76,9 +80,14 @@ export const paramsSchema = z.strictObject({
   }),
   training: z.strictObject({
     crop: z.int().positive().multipleOf(8),
+    /** Windows to an optimiser step. */
     batch: count,
     /** Bytes of decoded tiles that are kept in memory. */
     cache_bytes: count,
+    /** Windows to a run of the network, a divisor of `batch`, whose gradients are averaged; null: all at once. */
+    micro_batch: count.nullable().default(null),
+    /** Steps between checkpoints, besides the one at the end of each epoch: what a crash can cost. */
+    checkpoint_steps: count.default(100),
     autoencoder: stageTraining,
     neural_operator: stageTraining.extend({
       /** Weight of the latent mean squared error beside the image L1. */

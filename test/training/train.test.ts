@@ -133,9 +133,9 @@ describe('training all stages', () => {
         engine: 'graph',
         seed: 4,
       });
-      expect(metricsOf(store, run, 'loss').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
-      expect(metricsOf(store, run, 'validation/loss').map(({ step }) => step)).toEqual([3, 6]);
-      expect(metricsOf(store, run, 'gradient_norm').every(({ value }) => value! > 0)).toBe(true);
+      expect(metricsOf(store, run!, 'loss').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(metricsOf(store, run!, 'validation/loss').map(({ step }) => step)).toEqual([3, 6]);
+      expect(metricsOf(store, run!, 'gradient_norm').every(({ value }) => value! > 0)).toBe(true);
     }
     store.close();
   });
@@ -263,7 +263,9 @@ describe('learning', () => {
     const before = await checkpointFiles(cwd);
     const error = await refused(cwd, ['autoencoder'], quickParams('training.autoencoder.learning_rate=1e30'));
     expect(error.code).toBe('TRAINING_DIVERGED');
-    expect(error.message).toMatch(/^training autoencoder diverged at step 2: \w+ is (NaN|Infinity)$/);
+    expect(error.message).toMatch(
+      /^training autoencoder diverged at step 2, also at half the learning rate: \w+ is (NaN|Infinity); the losses before it: 0\.\d+; this training had no checkpoint yet$/,
+    );
     expect(error.hint).toContain('training.autoencoder.learning_rate');
     expect(await checkpointFiles(cwd)).toEqual(before);
     const store = openStore(cwd);
@@ -285,13 +287,15 @@ describe('learning', () => {
 });
 
 describe('an interrupt', () => {
-  it('before the first epoch ends leaves nothing but the run', async () => {
+  it('before the first epoch ends leaves where training is, and the run', async () => {
     const cwd = await project();
     const seen = (events: HndsrEvent[]): boolean => events.some((event) => event.kind === 'progress');
     const error = await refused(cwd, ['autoencoder'], quickParams(), seen);
     expect(error.code).toBe('INTERRUPTED');
     expect(error.message).toBe('training autoencoder at step 1 of 6 was interrupted');
-    expect(await checkpointFiles(cwd)).toEqual({});
+    expect(error.hint).toBe('Its state is kept: go on with `hndsr train --stage autoencoder --resume`.');
+    expect(Object.keys(await checkpointFiles(cwd))).toEqual(['checkpoints/autoencoder/last.safetensors']);
+    expect((await readCheckpoint(fileOf(cwd, 'autoencoder', 'last'), 'autoencoder')).step).toBe(1);
     const store = openStore(cwd);
     expect(latestRun(store, 'autoencoder')?.status).toBe('interrupted');
     store.close();

@@ -1,0 +1,95 @@
+import { type HostTensor, sizeOf } from '../compute/engine.js';
+import type { Params } from '../config/params.js';
+import { Random } from '../random.js';
+import type { Dataset } from '../raster/dataset.js';
+import { Patches } from './patches.js';
+import { defineStage, type StageDefinition } from './stages.js';
+
+/** What a loss takes, by name; the first axis of each tensor is the windows. */
+export type Feeds = Record<string, HostTensor>;
+
+/** Where a training's batches come from. */
+export interface FeedSource {
+  /** The batch of a step, from 1: the same whenever it is asked for. */
+  training(step: number): Promise<Feeds>;
+  /** The batches of validation, the same every time. */
+  validation(): AsyncIterable<Feeds>;
+}
+
+/** Random windows of the training split, and every window of the validation split. */
+export function datasetFeeds(definition: StageDefinition, { seed }: Params, patches: Patches): FeedSource {
+  const { stage } = definition;
+  return {
+    async training(step) {
+      const batch = await patches.random('train', Random.from(seed, 'training', stage, step));
+      return definition.feeds(batch, Random.from(seed, 'training', stage, step, 'noise'));
+    },
+    async *validation() {
+      const random = Random.from(seed, 'validation', stage);
+      for await (const batch of patches.all('validation')) yield definition.feeds(batch, random);
+    },
+  };
+}
+
+/**
+ * `windows` fixed windows of the training split, each with the same noise every time, for training and for
+ * validation: something that a stage which works must be able to learn by heart.
+ */
+export async function overfitFeeds(
+  stage: StageDefinition['stage'],
+  params: Params,
+  dataset: Dataset,
+  windows: number,
+): Promise<FeedSource> {
+  const { crop, batch, cache_bytes } = params.training;
+  const definition = defineStage(stage, { ...params, training: { ...params.training, batch: windows } });
+  const random = Random.from(params.seed, 'overfit', stage);
+  const all = definition.feeds(
+    await new Patches(dataset, crop, windows, cache_bytes).random('train', random),
+    random,
+  );
+  const from = (first: number): Feeds =>
+    rows(
+      all,
+      Array.from({ length: batch }, (_, index) => (first + index) % windows),
+    );
+  return {
+    training: async (step) => from((step - 1) * batch),
+    async *validation() {
+      for (let first = 0; first < windows; first += batch) yield from(first);
+    },
+  };
+}
+
+/** A batch cut into equal parts of `size` windows, which must divide it. */
+export function parts(feeds: Feeds, size: number): Feeds[] {
+  const windows = Object.values(feeds)[0]!.shape[0]!;
+  if (windows === size) return [feeds];
+  return Array.from({ length: windows / size }, (_, part) =>
+    rows(
+      feeds,
+      Array.from({ length: size }, (_, index) => part * size + index),
+    ),
+  );
+}
+
+/** Those windows of a batch that are named, in that order. */
+function rows(feeds: Feeds, indices: number[]): Feeds {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, { shape, data }]) => {
+      const each = sizeOf(shape.slice(1));
+      const chosen = new Float32Array(indices.length * each);
+      for (const [to, from] of indices.entries()) {
+        chosen.set(data.subarray(from * each, (from + 1) * each), to * each);
+      }
+      return [name, { shape: [indices.length, ...shape.slice(1)], data: chosen }];
+    }),
+  );
+}
+
+/** Shapes of feeds with another number of windows. */
+export function withWindows(shapes: Record<string, number[]>, windows: number): Record<string, number[]> {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, [windows, ...shape.slice(1)]]),
+  );
+}
