@@ -48,13 +48,14 @@ export async function loop(
   params: Params,
   engine: Engine = new GraphEngine({ threads: 1 }),
   more: Partial<LoopOptions> = {},
+  stop: Stop = () => false,
 ) {
   const dataset = await openDataset(join(cwd, params.data.output));
   const checkpoints = await readNeeds(cwd, stage, params);
   const files = new StageCheckpoints(join(cwd, 'checkpoints', stage), stage);
   await files.prepare();
   const store = openStore(cwd);
-  const { events, context } = listening(() => false);
+  const { events, context } = listening(stop);
   const settings = settingsOf(stage, params, dataset, checkpoints, undefined);
   const run = startRun(store, {
     stage,

@@ -52,6 +52,16 @@ it('the diffusion stage draws times from the whole schedule, each with its share
   expect([...times].sort((a, b) => a - b)).toEqual(Array.from({ length: bars.length }, (_, time) => time));
 });
 
+it.each(STAGES)('weight decay pulls at the weights of %s, never at biases', (stage) => {
+  const { specs } = defineStage(stage, params);
+  const decaying = Object.keys(specs).filter((name) => specs[name]!.decays);
+  const free = Object.keys(specs).filter((name) => !specs[name]!.decays);
+  for (const name of free) expect(name).toMatch(/\.bias$/);
+  for (const name of decaying) expect(name).not.toMatch(/bias|norm|gain/);
+  expect(free.length).toBeGreaterThan(0);
+  expect(decaying.length).toBeGreaterThan(0);
+});
+
 it('only the spectral weights of the operator learn at a rate of their own', () => {
   const { specs } = defineStage('neural-operator', tinyParams('training.neural_operator.spectral_rate=0.25'));
   for (const [name, { rate }] of Object.entries(specs)) {
