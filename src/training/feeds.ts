@@ -21,8 +21,8 @@ export function datasetFeeds(definition: StageDefinition, { seed }: Params, patc
   const { stage } = definition;
   return {
     async training(step) {
-      const batch = await patches.random('train', Random.from(seed, 'training', stage, step));
-      return definition.feeds(batch, Random.from(seed, 'training', stage, step, 'noise'));
+      const random = Random.from(seed, 'training', stage, step);
+      return definition.feeds(await patches.random('train', random), random);
     },
     async *validation() {
       const random = Random.from(seed, 'validation', stage);

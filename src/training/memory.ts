@@ -11,10 +11,21 @@ const OUT_OF_MEMORY = [
   /device (was |is )?lost/i,
 ];
 
-/** Whether an engine gave up for want of memory, of the host or of the device. */
-export function isOutOfMemory(error: unknown): boolean {
+const LONGEST_COMPLAINT = 120;
+
+/**
+ * What an engine that gave up for want of memory, of the host or of the device, said of it; undefined for any other
+ * error. ONNX Runtime puts source files and signatures before it.
+ */
+export function outOfMemory(error: unknown): string | undefined {
   const message = error instanceof Error ? error.message : String(error);
-  return OUT_OF_MEMORY.some((pattern) => pattern.test(message));
+  const places = OUT_OF_MEMORY.map((pattern) => message.search(pattern)).filter((place) => place >= 0);
+  if (places.length === 0) return undefined;
+  return message
+    .slice(Math.min(...places))
+    .split('\n')[0]!
+    .trim()
+    .slice(0, LONGEST_COMPLAINT);
 }
 
 /** The largest divisor of `batch` that is at most half of `microBatch`; undefined below one window. */

@@ -2,7 +2,7 @@ import type { Engine, HostTensor } from '../compute/engine.js';
 import { HndsrError } from '../errors.js';
 import type { Emit } from '../events.js';
 import type { FeedSource, Feeds } from './feeds.js';
-import { isOutOfMemory, smallerMicroBatch } from './memory.js';
+import { outOfMemory, smallerMicroBatch } from './memory.js';
 import type { StageDefinition } from './stages.js';
 import { compileStepper, type OptimiserState, type Stepper } from './stepper.js';
 import { Validation } from './validation.js';
@@ -80,8 +80,9 @@ export class TrainingPrograms {
       try {
         return await work();
       } catch (error) {
-        if (!isOutOfMemory(error)) throw error;
-        await this.shrink(error);
+        const complaint = outOfMemory(error);
+        if (complaint === undefined) throw error;
+        await this.shrink(error, complaint);
       }
     }
   }
@@ -101,14 +102,13 @@ export class TrainingPrograms {
     return this.compiled;
   }
 
-  private async shrink(error: unknown): Promise<void> {
+  private async shrink(error: unknown, complaint: string): Promise<void> {
     const smaller = smallerMicroBatch(this.batch, this.microBatch);
     const { stage } = this.definition;
-    const reason = (error as Error).message;
     if (smaller === undefined) {
       throw new HndsrError(
         'OUT_OF_MEMORY',
-        `training ${stage} ran out of memory on ${this.engine.device} with a single window at a time: ${reason}`,
+        `training ${stage} ran out of memory on ${this.engine.device} with a single window at a time: ${complaint}`,
         {
           hint: 'Lower training.crop or the widths under `model` in params.yaml, or end other programs.',
           cause: error,
@@ -118,7 +118,7 @@ export class TrainingPrograms {
     this.emit({
       kind: 'message',
       level: 'warning',
-      text: `training ${stage} ran out of memory with ${this.microBatch} windows at a time (${reason}): going on with ${smaller} at a time; a step is still ${this.batch} windows`,
+      text: `training ${stage} ran out of memory with ${this.microBatch} windows at a time (${complaint}): going on with ${smaller} at a time; a step is still ${this.batch} windows`,
     });
     this.microBatch = smaller;
     const state = await this.readState().catch(() => undefined);
