@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HndsrEvent } from '../../src/events.js';
 import { readCheckpoint } from '../../src/models/checkpoint.js';
 import { STAGES, type Stage } from '../../src/models/hndsr.js';
 import { latestRun } from '../../src/store/runs.js';
@@ -15,11 +16,20 @@ const folders: string[] = [];
 /** A project whose stages have all been trained without a stop. */
 let whole: string;
 let expected: Record<string, string>;
+let reports: HndsrEvent[];
+
+/** What was reported at the end of each epoch of a stage, but for how long it took. */
+const reportsOf = (stage: Stage, events: HndsrEvent[]): HndsrEvent[] =>
+  events.flatMap((event) =>
+    event.kind === 'training-epoch' && event.stage === stage ? [{ ...event, seconds: 0 }] : [],
+  );
 
 beforeAll(async () => {
   whole = await newProject();
   folders.push(whole);
-  expect((await attempt({ cwd: whole, params, stages: [...STAGES] })).error).toBeUndefined();
+  const { error, events } = await attempt({ cwd: whole, params, stages: [...STAGES] });
+  expect(error).toBeUndefined();
+  reports = events;
   expected = digests(whole, STAGES);
 });
 afterAll(async () => {
@@ -52,8 +62,11 @@ describe.each(STAGES)('a training of %s', (stage) => {
       hint: `Its state is kept: go on with \`hndsr train --stage ${stage} --resume\`.`,
     });
     expect((await readCheckpoint(last(cwd, stage), stage)).step).toBe(step);
-    const { trained, texts, error } = await attempt({ cwd, params, stages: [stage], resume: true });
+    const { trained, texts, error, events } = await attempt({ cwd, params, stages: [stage], resume: true });
     expect(error).toBeUndefined();
+    expect([...reportsOf(stage, stopped.events), ...reportsOf(stage, events)]).toEqual(
+      reportsOf(stage, reports),
+    );
     expect(texts).toContain(`resuming ${stage} at step ${step} of 6`);
     expect(trained[0]).toMatchObject({ resumedAt: step, steps: 6 });
     expect(digests(cwd, [stage])).toEqual(ofStage(stage));
