@@ -11,7 +11,7 @@ import { optimiserState, STEP_INPUTS, stepScalars, trainingStep } from '../nn/op
 import { initialise, split, unflatten } from '../nn/parameters.js';
 import { Random } from '../random.js';
 import type { Dataset } from '../raster/dataset.js';
-import { recordMetrics, type StepMetrics } from '../store/runs.js';
+import { recordCheckpoint, recordMetrics, type StepMetrics } from '../store/runs.js';
 import type { Store } from '../store/store.js';
 import { packageVersion } from '../version.js';
 import { Patches } from './patches.js';
@@ -231,16 +231,16 @@ class TrainingRun {
     };
   }
 
-  private save(
+  private async save(
     which: 'best' | 'last',
     tensors: Record<string, HostTensor>,
     metrics: Record<string, number>,
   ): Promise<string> {
-    return writeCheckpoint(
-      join(this.options.folder, `${which}.safetensors`),
-      this.metadata(metrics),
-      tensors,
-    );
+    const { folder, store, run } = this.options;
+    const path = join(folder, `${which}.safetensors`);
+    const sha256 = await writeCheckpoint(path, this.metadata(metrics), tensors);
+    recordCheckpoint(store, run, { path, sha256, step: this.step, kind: which });
+    return sha256;
   }
 
   private metadata(metrics: Record<string, number>): CheckpointMetadata {

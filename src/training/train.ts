@@ -13,10 +13,11 @@ import type { Stage } from '../models/hndsr.js';
 import { type Dataset, openDataset, SPLITS } from '../raster/dataset.js';
 import { finishRun, startRun } from '../store/runs.js';
 import { openStore } from '../store/store.js';
-import { packageVersion } from '../version.js';
+import { packageVersion, packageVersions } from '../version.js';
 import { runLoop, type StageResult } from './loop.js';
 
 import { defineStage, NEEDS } from './stages.js';
+import { SystemSampler } from './system-sampler.js';
 
 export interface TrainOptions {
   cwd: string;
@@ -58,7 +59,8 @@ export async function trainJob(options: TrainOptions, context: JobContext): Prom
   });
   const trained: TrainedStage[] = [];
   try {
-    for (const stage of stages) trained.push(await trainStage(stage, options, dataset, engine, context));
+    for (const stage of stages)
+      trained.push(await trainStage(stage, options, dataset, { engine, reason }, context));
   } finally {
     await engine.dispose();
   }
@@ -69,7 +71,7 @@ async function trainStage(
   stage: Stage,
   { cwd, params }: TrainOptions,
   dataset: Dataset,
-  engine: Engine,
+  { engine, reason }: { engine: Engine; reason: string },
   context: JobContext,
 ): Promise<TrainedStage> {
   const began = performance.now();
@@ -85,8 +87,12 @@ async function trainStage(
       params,
       datasetFingerprint: dataset.fingerprint,
       codeVersion: packageVersion(),
+      engineReason: reason,
+      versions: packageVersions(),
+      resumedFrom: null,
       ...(await gitState(cwd)),
     });
+    const sampler = SystemSampler.start(store, run, context.emit);
     try {
       const folder = checkpointsFolder(cwd, stage);
       const result = await runLoop(
@@ -100,6 +106,8 @@ async function trainStage(
       const interrupted = error instanceof HndsrError && error.code === 'INTERRUPTED';
       finishRun(store, run, interrupted ? 'interrupted' : 'failed');
       throw error;
+    } finally {
+      sampler.stop();
     }
   } finally {
     store.close();
