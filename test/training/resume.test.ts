@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HndsrEvent } from '../../src/events.js';
 import { readCheckpoint } from '../../src/models/checkpoint.js';
 import { STAGES, type Stage } from '../../src/models/hndsr.js';
-import { latestRun } from '../../src/store/runs.js';
+import { getRun, latestRun } from '../../src/store/runs.js';
 import { openStore } from '../../src/store/store.js';
 import { newProject, quickParams } from './project.js';
 import { afterStep, attempt, digests, type Stop } from './runs.js';
@@ -69,6 +69,11 @@ describe.each(STAGES)('a training of %s', (stage) => {
     );
     expect(texts).toContain(`resuming ${stage} at step ${step} of 6`);
     expect(trained[0]).toMatchObject({ resumedAt: step, steps: 6 });
+    const store = openStore(cwd);
+    const run = getRun(store, trained[0]!.run!)!;
+    expect(run).toMatchObject({ resumedFrom: run.id - 1, firstStep: step + 1 });
+    expect(getRun(store, run.id - 1)).toMatchObject({ stage, status: 'interrupted' });
+    store.close();
     expect(digests(cwd, [stage])).toEqual(ofStage(stage));
   });
 

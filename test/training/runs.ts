@@ -67,6 +67,9 @@ export async function loop(
     codeVersion: '0',
     gitCommit: null,
     gitDirty: null,
+    engineReason: 'a test',
+    versions: {},
+    resumedFrom: null,
   });
   const given = { params, dataset, engine, checkpoints, files, settings, store, run };
   const definition = defineStage(stage, params);
