@@ -14,7 +14,9 @@ import type { Dataset } from '../raster/dataset.js';
 import { recordMetrics, type StepMetrics } from '../store/runs.js';
 import type { Store } from '../store/store.js';
 import { packageVersion } from '../version.js';
-import { Patches } from './patches.js';
+import { BatchLoader } from './loader.js';
+import { withNoise } from './noise.js';
+import { Patches, windowSettings } from './patches.js';
 import { frozen, type StageDefinition } from './stages.js';
 import { latentStatistics, residualStatistics } from './statistics.js';
 
@@ -39,6 +41,8 @@ export interface StageResult {
   best: string;
   sha256: string;
   validation: Record<string, number>;
+  /** Share of the time of the steps that they waited for their batches. */
+  waitingShare: number;
 }
 
 interface Best {
@@ -59,6 +63,7 @@ export async function runLoop(options: LoopOptions, context: JobContext): Promis
       best: join(folder, 'best.safetensors'),
       sha256: best.sha256,
       validation: best.validation,
+      waitingShare: training.reportWaiting(context),
     };
   } finally {
     await training.dispose();
@@ -68,12 +73,14 @@ export async function runLoop(options: LoopOptions, context: JobContext): Promis
 class TrainingRun {
   readonly totalSteps: number;
   private step = 0;
+  private stepMilliseconds = 0;
   /** Numbers that are not in the store yet: one transaction for many steps. */
   private pending: StepMetrics[] = [];
 
   private constructor(
     private readonly options: LoopOptions,
     private readonly patches: Patches,
+    private readonly loader: BatchLoader,
     private readonly program: Program,
     private readonly validation: Program,
     private readonly statistics: Record<string, HostTensor>,
@@ -84,9 +91,8 @@ class TrainingRun {
 
   static async start(options: LoopOptions): Promise<TrainingRun> {
     const { definition, params, dataset, engine } = options;
-    const { batch, crop, cache_bytes } = params.training;
     const { specs, loss, inputs, training, stage } = definition;
-    const patches = new Patches(dataset, crop, batch, cache_bytes);
+    const patches = new Patches(dataset, windowSettings(params));
     const constants = frozen(options.checkpoints);
     const statistics: Record<string, HostTensor> = {};
     if (stage === 'diffusion') {
@@ -105,7 +111,13 @@ class TrainingRun {
       constants,
       state: { parameters: state.parameters },
     });
-    return new TrainingRun(options, patches, program, validation, statistics);
+    const loader = await BatchLoader.start(patches, {
+      stage,
+      noise: definition.noise,
+      threads: params.training.loader_threads,
+      lastStep: training.epochs * training.steps_per_epoch,
+    });
+    return new TrainingRun(options, patches, loader, program, validation, statistics);
   }
 
   async epochs(context: JobContext): Promise<Best> {
@@ -153,8 +165,7 @@ class TrainingRun {
       }
       this.step++;
       const rate = learningRateAt(this.step, this.totalSteps, training.learning_rate, training.warmup_steps);
-      const random = Random.from(params.seed, 'training', stage, this.step);
-      const feeds = definition.feeds(await this.patches.random('train', random), random);
+      const feeds = definition.feeds(await this.loader.next(this.step));
       const found = await this.program.run({ ...feeds, ...stepScalars(this.step, rate) });
       const numbers = Object.fromEntries(Object.entries(found).map(([name, { data }]) => [name, data[0]!]));
       this.checkFinite(numbers);
@@ -170,9 +181,21 @@ class TrainingRun {
         detail: `loss ${numbers.loss!.toPrecision(4)}, ${perSecond.toFixed(0)} windows/s`,
       });
     }
+    this.stepMilliseconds += performance.now() - began;
     return Object.fromEntries(
       Object.entries(sums).map(([name, sum]) => [name, sum / training.steps_per_epoch]),
     );
+  }
+
+  /** Says how much of the time of the steps went by without a batch to work on. */
+  reportWaiting(context: JobContext): number {
+    const { stage } = this.options.definition;
+    const share = this.loader.waitedMilliseconds / this.stepMilliseconds;
+    this.pending.push({ step: this.step, values: { waiting_share: share } });
+    this.flush();
+    const text = `training ${stage} waited for data ${(100 * share).toFixed(1)} % of the time of its steps`;
+    context.emit({ kind: 'message', level: 'info', text });
+    return share;
   }
 
   private flush(): void {
@@ -202,7 +225,7 @@ class TrainingRun {
     const sums: Record<string, number> = {};
     let batches = 0;
     for await (const batch of this.patches.all('validation')) {
-      const found = await this.validation.run(definition.feeds(batch, random));
+      const found = await this.validation.run(definition.feeds(withNoise(batch, definition.noise, random)));
       for (const [name, { data }] of Object.entries(found)) sums[name] = (sums[name] ?? 0) + data[0]!;
       batches++;
     }
@@ -251,6 +274,7 @@ class TrainingRun {
       model: params.model,
       crop: params.training.crop,
       scale: dataset.scale,
+      scales: params.training.scales ?? [dataset.scale],
       seed: params.seed,
       step: this.step,
       dataset_fingerprint: dataset.fingerprint,
@@ -262,6 +286,7 @@ class TrainingRun {
 
   async dispose(): Promise<void> {
     this.flush();
+    await this.loader.dispose();
     await this.program.dispose();
     await this.validation.dispose();
   }
