@@ -44,6 +44,22 @@ const gate = z.strictObject({
   beats: z.enum(['bicubic']).optional(),
 });
 
+const scale = z.number().gt(1).max(8);
+
+/** Scales that one model is trained at: any of a list, or all between two. */
+export const scalesSchema = z.union(
+  [
+    z.array(scale).min(1),
+    z
+      .strictObject({ from: scale, to: scale })
+      .refine(({ from, to }) => from < to, '`from` must be below `to`'),
+  ],
+  {
+    error: 'must be null, a list of scales such as [2, 4], or { from: 2, to: 4 }; all above 1 and at most 8',
+  },
+);
+export type Scales = z.infer<typeof scalesSchema>;
+
 const REGISTRY_STAGES = ['staging', 'canary', 'production'] as const;
 
 export const paramsSchema = z.strictObject({
@@ -82,12 +98,16 @@ export const paramsSchema = z.strictObject({
     crop: z.int().positive().multipleOf(8),
     /** Windows to an optimiser step. */
     batch: count,
-    /** Bytes of decoded tiles that are kept in memory. */
+    /** Bytes of decoded tiles that are kept in memory, over all threads. */
     cache_bytes: count,
     /** Windows to a run of the network, a divisor of `batch`, whose gradients are averaged; null: all at once. */
     micro_batch: count.nullable().default(null),
     /** Steps between checkpoints, besides the one at the end of each epoch: what a crash can cost. */
     checkpoint_steps: count.default(100),
+    /** Threads that cut batches ahead of the step; 0: the training thread cuts them itself. */
+    loader_threads: z.int().min(0).max(64).default(1),
+    /** Each window is degraded at one of these, drawn at random; null: the dataset's own low-resolution files. */
+    scales: scalesSchema.nullable().default(null),
     autoencoder: stageTraining,
     neural_operator: stageTraining.extend({
       /** Weight of the latent mean squared error beside the image L1. */

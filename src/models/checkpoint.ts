@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { writeAtomic } from '../atomic.js';
 import type { HostTensor } from '../compute/engine.js';
-import { paramsSchema } from '../config/params.js';
+import { paramsSchema, scalesSchema } from '../config/params.js';
 import { HndsrError } from '../errors.js';
 import { STAGES, type Stage } from './hndsr.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
@@ -18,7 +18,10 @@ const metadataSchema = z.object({
   model: paramsSchema.shape.model,
   /** Edge of the training windows, in pixels of the target grid. */
   crop: z.int().positive(),
+  /** Of the dataset's low-resolution files. */
   scale: z.number().gt(1),
+  /** Those it was trained at; checkpoints of the first version lack them and know `scale` alone. */
+  scales: scalesSchema.optional(),
   seed: z.int(),
   step: z.int().min(0),
   dataset_fingerprint: z.string(),

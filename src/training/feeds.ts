@@ -2,7 +2,9 @@ import { type HostTensor, sizeOf } from '../compute/engine.js';
 import type { Params } from '../config/params.js';
 import { Random } from '../random.js';
 import type { Dataset } from '../raster/dataset.js';
-import { Patches } from './patches.js';
+import type { BatchLoader } from './loader.js';
+import { withNoise } from './noise.js';
+import { Patches, windowSettings } from './patches.js';
 import { defineStage, type StageDefinition } from './stages.js';
 
 /** What a loss takes, by name; the first axis of each tensor is the windows. */
@@ -14,20 +16,31 @@ export interface FeedSource {
   training(step: number): Promise<Feeds>;
   /** The batches of validation, the same every time. */
   validation(): AsyncIterable<Feeds>;
+  /** How long `training` has been waited for in all. */
+  readonly waitedMilliseconds: number;
+  dispose(): Promise<void>;
 }
 
 /** Random windows of the training split, and every window of the validation split. */
-export function datasetFeeds(definition: StageDefinition, { seed }: Params, patches: Patches): FeedSource {
-  const { stage } = definition;
+export function datasetFeeds(
+  definition: StageDefinition,
+  { seed }: Params,
+  patches: Patches,
+  loader: BatchLoader,
+): FeedSource {
+  const { stage, noise } = definition;
   return {
-    async training(step) {
-      const random = Random.from(seed, 'training', stage, step);
-      return definition.feeds(await patches.random('train', random), random);
-    },
+    training: async (step) => definition.feeds(await loader.next(step)),
     async *validation() {
       const random = Random.from(seed, 'validation', stage);
-      for await (const batch of patches.all('validation')) yield definition.feeds(batch, random);
+      for await (const batch of patches.all('validation')) {
+        yield definition.feeds(withNoise(batch, noise, random));
+      }
     },
+    get waitedMilliseconds() {
+      return loader.waitedMilliseconds;
+    },
+    dispose: () => loader.dispose(),
   };
 }
 
@@ -41,13 +54,12 @@ export async function overfitFeeds(
   dataset: Dataset,
   windows: number,
 ): Promise<FeedSource> {
-  const { crop, batch, cache_bytes } = params.training;
+  const { batch } = params.training;
   const definition = defineStage(stage, { ...params, training: { ...params.training, batch: windows } });
   const random = Random.from(params.seed, 'overfit', stage);
-  const all = definition.feeds(
-    await new Patches(dataset, crop, windows, cache_bytes).random('train', random),
-    random,
-  );
+  const patches = new Patches(dataset, { ...windowSettings(params), batch: windows });
+  const drawn = withNoise(await patches.random('train', random), definition.noise, random);
+  const all = definition.feeds(drawn);
   const from = (first: number): Feeds =>
     rows(
       all,
@@ -58,6 +70,9 @@ export async function overfitFeeds(
     async *validation() {
       for (let first = 0; first < windows; first += batch) yield from(first);
     },
+    // They are all in memory.
+    waitedMilliseconds: 0,
+    dispose: async () => {},
   };
 }
 

@@ -51,6 +51,7 @@ export function metadataOf(options: LoopOptions, state: TrainingState): Checkpoi
     model: params.model,
     crop: params.training.crop,
     scale: dataset.scale,
+    scales: params.training.scales ?? [dataset.scale],
     seed: params.seed,
     step: state.step,
     dataset_fingerprint: dataset.fingerprint,

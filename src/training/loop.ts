@@ -9,9 +9,10 @@ import { prefixed, unflatten } from '../nn/parameters.js';
 import { recordCheckpoint } from '../store/runs.js';
 import { checkFinite, divergedError, NotFinite, RECENT_LOSSES } from './divergence.js';
 import { datasetFeeds, type FeedSource, type Feeds, overfitFeeds } from './feeds.js';
+import { BatchLoader } from './loader.js';
 import { averagedTensors, computedOn, metadataOf, stateOf, tensorsOf } from './loop-content.js';
 import type { LoopOptions } from './loop-options.js';
-import { Patches } from './patches.js';
+import { Patches, windowSettings } from './patches.js';
 import type { LastCheckpoint, WrittenCheckpoint } from './stage-checkpoints.js';
 import { frozen } from './stages.js';
 import { residualStatistics } from './statistics.js';
@@ -21,17 +22,24 @@ import { TimeBudget } from './time-budget.js';
 import { StateLost, TrainingPrograms } from './training-programs.js';
 import { isFinished, type TrainingState } from './training-state.js';
 
+export interface LoopResult {
+  /** Where it ended. */
+  state: TrainingState;
+  /** The share of the time of this command's steps that went by without a batch to work on. */
+  waitingShare: number;
+}
+
 /**
  * One stage from where it is to its last step.
- * @returns where it ended
  * @throws HndsrError TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
  */
-export async function runLoop(options: LoopOptions, context: JobContext): Promise<TrainingState> {
+export async function runLoop(options: LoopOptions, context: JobContext): Promise<LoopResult> {
   const loop = await TrainingLoop.start(options, context);
   try {
     const state = await loop.run();
+    const waitingShare = loop.reportWaiting();
     await loop.dispose();
-    return state;
+    return { state, waitingShare };
   } catch (error) {
     // What went wrong first is what the user must hear of.
     await loop.dispose().catch(() => {});
@@ -46,6 +54,7 @@ class TrainingLoop {
   /** The newest checkpoint of this training, to which a divergence goes back. */
   private lastGood: { path: string; step: number } | undefined;
   private feedsOfStep: Feeds = {};
+  private stepMilliseconds = 0;
   /** Of the part of the epoch that this process has done. */
   private pace: { began: number; steps: number };
 
@@ -70,13 +79,8 @@ class TrainingLoop {
 
   static async start(options: LoopOptions, context: JobContext): Promise<TrainingLoop> {
     const { definition, params, dataset, engine, resumed, limits } = options;
-    const { batch, crop, cache_bytes } = params.training;
-    const { stage } = definition;
-    const patches = new Patches(dataset, crop, batch, cache_bytes);
-    const feeds =
-      limits.overfit === undefined
-        ? datasetFeeds(definition, params, patches)
-        : await overfitFeeds(stage, params, dataset, limits.overfit);
+    const { stage, noise } = definition;
+    const patches = new Patches(dataset, windowSettings(params));
     const state = stateOf(options, resumed);
     warnOfOtherDevice(options, context.emit);
     const constants = frozen(options.checkpoints);
@@ -99,6 +103,12 @@ class TrainingLoop {
       // In time: programs are compiled when they are first run.
       Object.assign(constants, prefixed(stage, statistics));
     }
+    const threads = params.training.loader_threads;
+    const start = { stage, noise, threads, lastStep: state.schedule.steps };
+    const feeds =
+      limits.overfit === undefined
+        ? datasetFeeds(definition, params, patches, await BatchLoader.start(patches, start))
+        : await overfitFeeds(stage, params, dataset, limits.overfit);
     return new TrainingLoop(options, context, patches, feeds, programs, statistics, state);
   }
 
@@ -117,6 +127,16 @@ class TrainingLoop {
     return this.state;
   }
 
+  /** Says how much of the time of the steps went by without a batch to work on. */
+  reportWaiting(): number {
+    const { stage } = this.options.definition;
+    const share = this.feeds.waitedMilliseconds / Math.max(this.stepMilliseconds, Number.EPSILON);
+    this.log.add(this.state.step, { waiting_share: share });
+    const text = `training ${stage} waited for data ${(100 * share).toFixed(1)} % of the time of its steps`;
+    this.context.emit({ kind: 'message', level: 'info', text });
+    return share;
+  }
+
   private epochIsOver(): boolean {
     const { step, validated_step, schedule } = this.state;
     const { steps_per_epoch } = this.options.definition.training;
@@ -129,8 +149,10 @@ class TrainingLoop {
     const step = state.step + 1;
     const rate = scheduledRate(state.schedule, step) * state.rate_factor;
     this.budget?.beforeStep();
+    const began = performance.now();
     const feeds = await this.feeds.training(step);
     const numbers = await this.programs.step(feeds, stepScalars(step, rate));
+    this.stepMilliseconds += performance.now() - began;
     checkFinite(numbers, step, state.recent_losses);
     state.step = step;
     state.recent_losses = [...state.recent_losses, numbers.loss!].slice(-RECENT_LOSSES);
@@ -281,6 +303,7 @@ class TrainingLoop {
   }
 
   async dispose(): Promise<void> {
+    await this.feeds.dispose();
     await this.programs.dispose();
     this.log.flush();
   }

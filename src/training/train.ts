@@ -12,7 +12,7 @@ import { type Dataset, openDataset } from '../raster/dataset.js';
 import { finishRun, latestRun, runOfCheckpoint, startRun } from '../store/runs.js';
 import { openStore } from '../store/store.js';
 import { packageVersion, packageVersions } from '../version.js';
-import { runLoop } from './loop.js';
+import { type LoopResult, runLoop } from './loop.js';
 import type { LoopOptions, TrainingLimits } from './loop-options.js';
 import { judgeOverfit, type Overfit } from './overfit.js';
 import { checkTrainable, readNeeds } from './requirements.js';
@@ -45,6 +45,8 @@ export interface TrainedStage {
   best: string;
   sha256: string;
   validation: Record<string, number>;
+  /** The share of the time of the steps that went by without a batch to work on; null if none was taken. */
+  waitingShare: number | null;
   overfit?: Overfit;
 }
 
@@ -103,31 +105,32 @@ async function trainStage(
   const resumed = resume
     ? await whereToGoOn(files, stage, settings, limits.maxSteps, isNewBelow, context.emit)
     : undefined;
-  const finish = (state: TrainingState, run: number | null): TrainedStage => ({
+  const finish = (state: TrainingState, run: number | null, waitingShare: number | null): TrainedStage => ({
     stage,
     run,
     engine: engine.name,
     device: engine.device,
     seconds: (performance.now() - began) / 1000,
     resumedAt: resumed?.state.step ?? null,
+    waitingShare,
     ...resultOf(state, files, definition, limits.overfit),
   });
   if (resumed !== undefined && isFinished(resumed.state)) {
     const { step } = resumed.state;
     context.emit({ kind: 'message', level: 'info', text: `${stage} is finished, at step ${step}` });
-    return finish(resumed.state, null);
+    return finish(resumed.state, null, null);
   }
   const named = stages.length > 1 ? 'all' : stage;
   const overfit = limits.overfit === undefined ? '' : ` --overfit ${limits.overfit}`;
   const resumeCommand = `hndsr train --stage ${named}${overfit} --resume`;
   const given = { definition, params, dataset, engine, checkpoints, files, settings, limits, resumeCommand };
-  const { state, run } = await recordedRun(
+  const { state, run, waitingShare } = await recordedRun(
     cwd,
     { ...given, ...(resumed === undefined ? {} : { resumed }) },
     reason,
     context,
   );
-  return finish(state, run);
+  return finish(state, run, waitingShare);
 }
 
 /** Runs the loop as a run of the store. */
@@ -136,7 +139,7 @@ async function recordedRun(
   options: Omit<LoopOptions, 'store' | 'run'>,
   engineReason: string,
   context: JobContext,
-): Promise<{ state: TrainingState; run: number }> {
+): Promise<LoopResult & { run: number }> {
   const { definition, params, dataset, engine, files, limits, resumed } = options;
   const stage = limits.overfit === undefined ? definition.stage : `overfit/${definition.stage}`;
   const store = openStore(cwd);
@@ -160,9 +163,9 @@ async function recordedRun(
     });
     const sampler = SystemSampler.start(store, run, context.emit);
     try {
-      const state = await runLoop({ ...options, store, run }, context);
-      finishRun(store, run, 'completed', { path: files.bestPath, sha256: state.best!.sha256 });
-      return { state, run };
+      const result = await runLoop({ ...options, store, run }, context);
+      finishRun(store, run, 'completed', { path: files.bestPath, sha256: result.state.best!.sha256 });
+      return { ...result, run };
     } catch (error) {
       const interrupted = error instanceof HndsrError && error.code === 'INTERRUPTED';
       try {

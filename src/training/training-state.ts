@@ -74,7 +74,7 @@ export function isFinished({ step, validated_step, schedule }: TrainingState): b
 }
 
 /** Keys of `training` that change how a training is carried out, not what comes of it. */
-const WITHOUT_EFFECT = new Set(['cache_bytes', 'checkpoint_steps']);
+const WITHOUT_EFFECT = new Set(['cache_bytes', 'checkpoint_steps', 'loader_threads']);
 
 /** What decides the bytes that a stage's training ends with, by dotted key of params.yaml or name. */
 export function settingsOf(
