@@ -9,7 +9,7 @@ import { STAGES, type Stage } from '../../src/models/hndsr.js';
 import { getRun, latestRun } from '../../src/store/runs.js';
 import { openStore } from '../../src/store/store.js';
 import { newProject, quickParams } from './project.js';
-import { afterStep, attempt, digests, type Stop } from './runs.js';
+import { afterStep, attempt, digests, interferedEngine, loop, type Stop } from './runs.js';
 
 const params = quickParams('training.checkpoint_steps=2');
 const folders: string[] = [];
@@ -249,6 +249,21 @@ describe('--resume', () => {
     expect(error).toMatchObject({
       code: 'CHECKPOINT_INVALID',
       message: `${last(cwd, 'autoencoder')} does not say where its training stopped`,
+    });
+  });
+
+  it('on another device warns that the bytes will be others, and goes on', async () => {
+    const cwd = await projectBefore('autoencoder');
+    const engine = { ...interferedEngine({}), device: 'webgpu' };
+    await loop(cwd, 'autoencoder', params, engine, {}, afterStep(2));
+    const { trained, events } = await attempt({ cwd, params, stages: ['autoencoder'], resume: true });
+    expect(trained[0]).toMatchObject({ resumedAt: 2, steps: 6 });
+    expect(events).toContainEqual({
+      kind: 'message',
+      level: 'warning',
+      text: expect.stringMatching(
+        /^this training was begun with \w+ on webgpu and goes on with \w+ on cpu: it will not end with the same bytes/,
+      ),
     });
   });
 
