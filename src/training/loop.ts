@@ -167,7 +167,9 @@ class TrainingRun {
         task: `training ${stage}`,
         done: this.step,
         total: this.totalSteps,
-        detail: `loss ${numbers.loss!.toPrecision(4)}, ${perSecond.toFixed(0)} windows/s`,
+        detail: `loss ${numbers.loss!.toPrecision(4)}`,
+        perSecond,
+        unit: 'samples',
       });
     }
     return Object.fromEntries(
