@@ -174,7 +174,9 @@ class TrainingLoop {
       task: `training ${definition.stage}`,
       done: this.state.step,
       total: endOf(this.state.schedule),
-      detail: `loss ${loss.toPrecision(4)}, ${perSecond.toFixed(0)} windows/s`,
+      detail: `loss ${loss.toPrecision(4)}`,
+      perSecond,
+      unit: 'samples',
     });
   }
 
