@@ -53,20 +53,34 @@ interface Best {
 
 /** One stage from its first step to its last. */
 export async function runLoop(options: LoopOptions, context: JobContext): Promise<StageResult> {
-  const { folder } = options;
+  const { definition, params, dataset, folder } = options;
   await checkWritable(join(folder, 'best.safetensors'));
-  const training = await TrainingRun.start(options);
+  const patches = new Patches(dataset, windowSettings(params));
+  const { stage, noise, training: settings } = definition;
+  // Before anything is compiled: the first batches are ready by then.
+  const loader = await BatchLoader.start(patches, {
+    stage,
+    noise,
+    threads: params.training.loader_threads,
+    firstStep: 1,
+    lastStep: settings.epochs * settings.steps_per_epoch,
+  });
   try {
-    const best = await training.epochs(context);
-    return {
-      steps: training.totalSteps,
-      best: join(folder, 'best.safetensors'),
-      sha256: best.sha256,
-      validation: best.validation,
-      waitingShare: training.reportWaiting(context),
-    };
+    const training = await TrainingRun.start(options, patches, loader);
+    try {
+      const best = await training.epochs(context);
+      return {
+        steps: training.totalSteps,
+        best: join(folder, 'best.safetensors'),
+        sha256: best.sha256,
+        validation: best.validation,
+        waitingShare: training.reportWaiting(context),
+      };
+    } finally {
+      await training.dispose();
+    }
   } finally {
-    await training.dispose();
+    await loader.dispose();
   }
 }
 
@@ -89,10 +103,9 @@ class TrainingRun {
     this.totalSteps = epochs * steps_per_epoch;
   }
 
-  static async start(options: LoopOptions): Promise<TrainingRun> {
-    const { definition, params, dataset, engine } = options;
+  static async start(options: LoopOptions, patches: Patches, loader: BatchLoader): Promise<TrainingRun> {
+    const { definition, params, engine } = options;
     const { specs, loss, inputs, training, stage } = definition;
-    const patches = new Patches(dataset, windowSettings(params));
     const constants = frozen(options.checkpoints);
     const statistics: Record<string, HostTensor> = {};
     if (stage === 'diffusion') {
@@ -110,12 +123,6 @@ class TrainingRun {
       inputs,
       constants,
       state: { parameters: state.parameters },
-    });
-    const loader = await BatchLoader.start(patches, {
-      stage,
-      noise: definition.noise,
-      threads: params.training.loader_threads,
-      lastStep: training.epochs * training.steps_per_epoch,
     });
     return new TrainingRun(options, patches, loader, program, validation, statistics);
   }
@@ -286,7 +293,6 @@ class TrainingRun {
 
   async dispose(): Promise<void> {
     this.flush();
-    await this.loader.dispose();
     await this.program.dispose();
     await this.validation.dispose();
   }
