@@ -2,10 +2,12 @@ import { type HostTensor, sizeOf } from '../compute/engine.js';
 import type { Params } from '../config/params.js';
 import { Random } from '../random.js';
 import type { Dataset } from '../raster/dataset.js';
-import type { BatchLoader } from './loader.js';
+import { BatchLoader } from './loader.js';
+import type { LoopOptions } from './loop-options.js';
 import { withNoise } from './noise.js';
 import { Patches, windowSettings } from './patches.js';
 import { defineStage, type StageDefinition } from './stages.js';
+import type { TrainingState } from './training-state.js';
 
 /** What a loss takes, by name; the first axis of each tensor is the windows. */
 export type Feeds = Record<string, HostTensor>;
@@ -21,8 +23,26 @@ export interface FeedSource {
   dispose(): Promise<void>;
 }
 
+/** The source that a training asks for; with a loader, its threads begin at once. */
+export async function startFeeds(
+  { definition, params, dataset, limits }: LoopOptions,
+  patches: Patches,
+  { step, schedule }: TrainingState,
+): Promise<FeedSource> {
+  const { stage, noise } = definition;
+  if (limits.overfit !== undefined) return overfitFeeds(stage, params, dataset, limits.overfit);
+  const loader = await BatchLoader.start(patches, {
+    stage,
+    noise,
+    threads: params.training.loader_threads,
+    firstStep: step + 1,
+    lastStep: schedule.steps,
+  });
+  return datasetFeeds(definition, params, patches, loader);
+}
+
 /** Random windows of the training split, and every window of the validation split. */
-export function datasetFeeds(
+function datasetFeeds(
   definition: StageDefinition,
   { seed }: Params,
   patches: Patches,

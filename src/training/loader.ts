@@ -8,6 +8,8 @@ import { batchOfStep, type StepSettings } from './step-batches.js';
 export interface LoaderOptions extends StepSettings {
   /** 0: `next` makes the batch itself. */
   threads: number;
+  /** Where training begins: threads set about its batches at once, while programs are compiled. */
+  firstStep: number;
   /** Batches of later steps are not prepared unless they are asked for. */
   lastStep: number;
 }
@@ -95,19 +97,24 @@ class ThreadedLoader extends BatchLoader {
     const module = new URL('./loader-thread.js', import.meta.url);
     this.threads = Array.from({ length: threads }, () => new Worker(module, { workerData: assignment }));
     this.ended = this.threads.map((thread) => this.follow(thread));
+    this.requestFrom(options.firstStep);
   }
 
   protected async batch(step: number): Promise<NoisyBatch> {
     if (this.failure !== undefined) throw this.failure;
-    const end = Math.min(step + this.ahead, Math.max(step, this.options.lastStep) + 1);
-    // After a jump, what was prepared for another place is let go.
-    for (const known of this.wanted.keys()) if (known < step || known >= end) this.wanted.delete(known);
-    for (let later = step; later < end; later++) this.request(later);
+    this.requestFrom(step);
     try {
       return await this.wanted.get(step)!.promise;
     } finally {
       this.wanted.delete(step);
     }
+  }
+
+  /** Has this step and the next few prepared; after a jump, what was prepared for another place is let go. */
+  private requestFrom(step: number): void {
+    const end = Math.min(step + this.ahead, Math.max(step, this.options.lastStep) + 1);
+    for (const known of this.wanted.keys()) if (known < step || known >= end) this.wanted.delete(known);
+    for (let later = step; later < end; later++) this.request(later);
   }
 
   private request(step: number): void {

@@ -1,4 +1,5 @@
 import type { HostTensor } from '../compute/engine.js';
+import type { Emit } from '../events.js';
 import type { CheckpointMetadata } from '../models/checkpoint.js';
 import { optimiserState } from '../nn/optimiser.js';
 import { flatten, initialise, unflatten } from '../nn/parameters.js';
@@ -12,7 +13,7 @@ import type { TrainingPrograms } from './training-programs.js';
 import { newState, type TrainingState } from './training-state.js';
 
 /** The name of what computes, as a checkpoint keeps it. */
-export function computedOn({ engine }: LoopOptions): string {
+function computedOn({ engine }: LoopOptions): string {
   return `${engine.name} on ${engine.device}`;
 }
 
@@ -74,4 +75,12 @@ export async function averagedTensors(
     latentStatistics(engine, params, patches, weights, programs.microBatch),
   );
   return { ...weights, ...latent };
+}
+
+/** Engines round differently, so a training that changes to another does not end with the same bytes. */
+export function warnOfOtherDevice(options: LoopOptions, emit: Emit): void {
+  const [before, now] = [options.resumed?.state.computed_on, computedOn(options)];
+  if (before === undefined || before === now) return;
+  const text = `this training was begun with ${before} and goes on with ${now}: it will not end with the same bytes as without a stop`;
+  emit({ kind: 'message', level: 'warning', text });
 }

@@ -1,6 +1,6 @@
 import type { HostTensor } from '../compute/engine.js';
 import { interruptedError } from '../errors.js';
-import type { Emit, JobContext } from '../events.js';
+import type { JobContext } from '../events.js';
 import { encodeCheckpoint } from '../models/checkpoint.js';
 import { RESIDUAL_DEVIATION } from '../models/hndsr.js';
 import { annealed, endOf, scheduledRate } from '../nn/learning-rate.js';
@@ -8,9 +8,8 @@ import { stepScalars } from '../nn/optimiser.js';
 import { prefixed, unflatten } from '../nn/parameters.js';
 import { recordCheckpoint } from '../store/runs.js';
 import { checkFinite, divergedError, NotFinite, RECENT_LOSSES } from './divergence.js';
-import { datasetFeeds, type FeedSource, type Feeds, overfitFeeds } from './feeds.js';
-import { BatchLoader } from './loader.js';
-import { averagedTensors, computedOn, metadataOf, stateOf, tensorsOf } from './loop-content.js';
+import { type FeedSource, type Feeds, startFeeds } from './feeds.js';
+import { averagedTensors, metadataOf, stateOf, tensorsOf, warnOfOtherDevice } from './loop-content.js';
 import type { LoopOptions } from './loop-options.js';
 import { Patches, windowSettings } from './patches.js';
 import type { LastCheckpoint, WrittenCheckpoint } from './stage-checkpoints.js';
@@ -34,16 +33,24 @@ export interface LoopResult {
  * @throws HndsrError TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
  */
 export async function runLoop(options: LoopOptions, context: JobContext): Promise<LoopResult> {
-  const loop = await TrainingLoop.start(options, context);
+  const patches = new Patches(options.dataset, windowSettings(options.params));
+  const state = stateOf(options, options.resumed);
+  // Before anything is compiled: the first batches are ready by then.
+  const feeds = await startFeeds(options, patches, state);
   try {
-    const state = await loop.run();
-    const waitingShare = loop.reportWaiting();
-    await loop.dispose();
-    return { state, waitingShare };
-  } catch (error) {
-    // What went wrong first is what the user must hear of.
-    await loop.dispose().catch(() => {});
-    throw error;
+    const loop = await TrainingLoop.start(options, context, patches, feeds, state);
+    try {
+      const ended = await loop.run();
+      const waitingShare = loop.reportWaiting();
+      await loop.dispose();
+      return { state: ended, waitingShare };
+    } catch (error) {
+      // What went wrong first is what the user must hear of.
+      await loop.dispose().catch(() => {});
+      throw error;
+    }
+  } finally {
+    await feeds.dispose();
   }
 }
 
@@ -77,11 +84,15 @@ class TrainingLoop {
     this.pace = { began: this.now(), steps: 0 };
   }
 
-  static async start(options: LoopOptions, context: JobContext): Promise<TrainingLoop> {
-    const { definition, params, dataset, engine, resumed, limits } = options;
-    const { stage, noise } = definition;
-    const patches = new Patches(dataset, windowSettings(params));
-    const state = stateOf(options, resumed);
+  static async start(
+    options: LoopOptions,
+    context: JobContext,
+    patches: Patches,
+    feeds: FeedSource,
+    state: TrainingState,
+  ): Promise<TrainingLoop> {
+    const { definition, params, engine, resumed } = options;
+    const { stage } = definition;
     warnOfOtherDevice(options, context.emit);
     const constants = frozen(options.checkpoints);
     const optimiser = tensorsOf(options, resumed);
@@ -103,12 +114,6 @@ class TrainingLoop {
       // In time: programs are compiled when they are first run.
       Object.assign(constants, prefixed(stage, statistics));
     }
-    const threads = params.training.loader_threads;
-    const start = { stage, noise, threads, lastStep: state.schedule.steps };
-    const feeds =
-      limits.overfit === undefined
-        ? datasetFeeds(definition, params, patches, await BatchLoader.start(patches, start))
-        : await overfitFeeds(stage, params, dataset, limits.overfit);
     return new TrainingLoop(options, context, patches, feeds, programs, statistics, state);
   }
 
@@ -305,15 +310,7 @@ class TrainingLoop {
   }
 
   async dispose(): Promise<void> {
-    await this.feeds.dispose();
     await this.programs.dispose();
     this.log.flush();
   }
-}
-
-function warnOfOtherDevice(options: LoopOptions, emit: Emit): void {
-  const [before, now] = [options.resumed?.state.computed_on, computedOn(options)];
-  if (before === undefined || before === now) return;
-  const text = `this training was begun with ${before} and goes on with ${now}: it will not end with the same bytes as without a stop`;
-  emit({ kind: 'message', level: 'warning', text });
 }

@@ -20,6 +20,7 @@ const OPTIONS: LoaderOptions = {
   stage: 'diffusion',
   noise: { shape: [3, 4, 4, 2], timesteps: 50 },
   threads: 1,
+  firstStep: 1,
   lastStep: 20,
 };
 
