@@ -1,11 +1,35 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { asWriteError, HndsrError } from './errors.js';
 
 /** The name beside `path` under which it is written until it is whole. */
 export function temporaryBeside(path: string): string {
   return `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+}
+
+/** Removes what processes that are gone left under such names beside `path`; those of live ones stay. */
+export async function removeStaleBeside(path: string): Promise<void> {
+  const name = basename(path);
+  const entries = await readdir(dirname(path)).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  for (const entry of entries) {
+    const left = entry.startsWith(`${name}.`) && /^\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(entry.slice(name.length));
+    if (left && !isAlive(Number(left[1]))) {
+      await rm(join(dirname(path), entry), { recursive: true, force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** Flushes a folder's entries, so that a rename in it survives a power cut. Windows has no such call. */

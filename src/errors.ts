@@ -32,9 +32,12 @@ const EXIT_BY_CODE = {
   CHECKPOINT_MISMATCH: ExitCode.failed,
   HASH_MISMATCH: ExitCode.failed,
   TRAINING_DIVERGED: ExitCode.failed,
+  OUT_OF_MEMORY: ExitCode.failed,
   ENGINE_UNAVAILABLE: ExitCode.failed,
   KERNEL_UNSUPPORTED: ExitCode.failed,
   STORE_INVALID: ExitCode.failed,
+  STORE_BUSY: ExitCode.failed,
+  RUN_MISSING: ExitCode.failed,
   VERSION_MISSING: ExitCode.failed,
   VERSION_DUPLICATE: ExitCode.failed,
   PROMOTION_NOT_ALLOWED: ExitCode.notMet,
@@ -113,6 +116,6 @@ export function asWriteError(error: unknown, path: string): unknown {
 }
 
 /** The error that ends a command after Ctrl-C. */
-export function interruptedError(what: string): HndsrError {
-  return new HndsrError('INTERRUPTED', `${what} was interrupted`, { hint: 'Run the same command again.' });
+export function interruptedError(what: string, hint = 'Run the same command again.'): HndsrError {
+  return new HndsrError('INTERRUPTED', `${what} was interrupted`, { hint });
 }

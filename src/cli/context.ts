@@ -95,6 +95,12 @@ export function numberFlag(flag: string, minimum: number, maximum: number, whole
   };
 }
 
+/** Reads a scale, above 1 and at most 8. @throws HndsrError USAGE naming the flag */
+export function scaleFlag(text: string): number {
+  const scale = numberFlag('--scale', 1, 8)(text);
+  return scale === 1 ? numberFlag('--scale', 1.000001, 8)(text) : scale;
+}
+
 /** Gathers a flag that may be given more than once. */
 export function collect(value: string, previous: string[]): string[] {
   return [...previous, value];

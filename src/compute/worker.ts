@@ -13,16 +13,16 @@ interface Assignment {
   stop: SharedArrayBuffer;
 }
 
-type Message =
-  | { kind: 'event'; event: HndsrEvent }
-  | { kind: 'result'; result: unknown }
-  | {
-      kind: 'error';
-      user?: ReturnType<HndsrError['toJSON']>;
-      name?: string;
-      message?: string;
-      stack?: string;
-    };
+/** An error as it crosses threads, which keeps neither classes nor causes. */
+export interface ThreadError {
+  kind: 'error';
+  user?: ReturnType<HndsrError['toJSON']>;
+  name?: string;
+  message?: string;
+  stack?: string;
+}
+
+type Message = { kind: 'event'; event: HndsrEvent } | { kind: 'result'; result: unknown } | ThreadError;
 
 /**
  * Runs an exported job of a module on a thread of its own, since one call into an engine may hold its thread for
@@ -48,7 +48,7 @@ export async function runOnThread<Options, Result>(
       worker.on('message', (message: Message) => {
         if (message.kind === 'event') context.emit(message.event);
         else if (message.kind === 'result') resolve(message.result as Result);
-        else reject(revive(message));
+        else reject(reviveError(message));
       });
       worker.on('error', reject);
       worker.on('exit', (code) => {
@@ -65,7 +65,7 @@ export async function runOnThread<Options, Result>(
   }
 }
 
-function revive(message: Extract<Message, { kind: 'error' }>): Error {
+export function reviveError(message: ThreadError): Error {
   if (message.user !== undefined) return HndsrError.fromJSON(message.user);
   const error = new Error(message.message);
   error.name = message.name ?? 'Error';
@@ -73,7 +73,7 @@ function revive(message: Extract<Message, { kind: 'error' }>): Error {
   return error;
 }
 
-function describeError(error: unknown): Message {
+export function describeError(error: unknown): ThreadError {
   if (error instanceof HndsrError) return { kind: 'error', user: error.toJSON() };
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   return { kind: 'error', name, message, ...(stack === undefined ? {} : { stack }) };

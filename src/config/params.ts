@@ -21,6 +21,10 @@ const stageTraining = z.strictObject({
   gradient_clip: positive,
   /** Decay of the exponential moving average of the weights, which is what is validated and kept as best. */
   ema_decay: z.number().min(0).lt(1),
+  /** After so many epochs without a better one, the learning rate is annealed and training ends; null: never. */
+  patience: count.nullable().default(null),
+  /** Steps over which an end that is brought forward takes the learning rate to zero. */
+  anneal_steps: count.default(100),
 });
 
 const gate = z.strictObject({
@@ -40,6 +44,22 @@ const gate = z.strictObject({
   /** The model must be better than this baseline in PSNR and in SSIM on the same tiles. */
   beats: z.enum(['bicubic']).optional(),
 });
+
+const scale = z.number().gt(1).max(8);
+
+/** Scales that one model is trained at: any of a list, or all between two. */
+export const scalesSchema = z.union(
+  [
+    z.array(scale).min(1),
+    z
+      .strictObject({ from: scale, to: scale })
+      .refine(({ from, to }) => from < to, '`from` must be below `to`'),
+  ],
+  {
+    error: 'must be null, a list of scales such as [2, 4], or { from: 2, to: 4 }; all above 1 and at most 8',
+  },
+);
+export type Scales = z.infer<typeof scalesSchema>;
 
 const REGISTRY_STAGES = ['staging', 'canary', 'production'] as const;
 
@@ -77,9 +97,18 @@ export const paramsSchema = z.strictObject({
   }),
   training: z.strictObject({
     crop: z.int().positive().multipleOf(8),
+    /** Windows to an optimiser step. */
     batch: count,
-    /** Bytes of decoded tiles that are kept in memory. */
+    /** Bytes of decoded tiles that are kept in memory, over all threads. */
     cache_bytes: count,
+    /** Windows to a run of the network, a divisor of `batch`, whose gradients are averaged; null: all at once. */
+    micro_batch: count.nullable().default(null),
+    /** Steps between checkpoints, besides the one at the end of each epoch: what a crash can cost. */
+    checkpoint_steps: count.default(100),
+    /** Threads that cut batches ahead of the step; 0: the training thread cuts them itself. */
+    loader_threads: z.int().min(0).max(64).default(1),
+    /** Each window is degraded at one of these, drawn at random; null: the dataset's own low-resolution files. */
+    scales: scalesSchema.nullable().default(null),
     autoencoder: stageTraining,
     neural_operator: stageTraining.extend({
       /** Weight of the latent mean squared error beside the image L1. */

@@ -16,6 +16,11 @@ export function checkpointsFolder(cwd: string, stage: string): string {
   return join(cwd, 'checkpoints', stage);
 }
 
+/** The same for `hndsr train --overfit`: no stage and no version reads these. */
+export function overfitFolder(cwd: string, stage: string): string {
+  return join(cwd, 'checkpoints', 'overfit', stage);
+}
+
 export function datasetFolder(cwd: string, output: string): string {
   return resolve(cwd, output);
 }

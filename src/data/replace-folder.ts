@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { makeFolder, syncFolder, temporaryBeside } from '../atomic.js';
+import { dirname } from 'node:path';
+import { makeFolder, removeStaleBeside, syncFolder, temporaryBeside } from '../atomic.js';
 import { asWriteError, HndsrError } from '../errors.js';
 
 /**
@@ -55,22 +55,7 @@ async function recover(target: string): Promise<void> {
     if (await exists(target)) await rm(previous, { recursive: true, force: true });
     else await rename(previous, target);
   }
-  const name = basename(target);
-  for (const entry of await readdir(dirname(target))) {
-    const left = entry.startsWith(`${name}.`) && /^\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(entry.slice(name.length));
-    if (left && !isAlive(Number(left[1]))) {
-      await rm(join(dirname(target), entry), { recursive: true, force: true });
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  await removeStaleBeside(target);
 }
 
 async function refuseForeign(target: string, marker: string): Promise<void> {

@@ -9,7 +9,9 @@ import type { JobContext } from '../events.js';
 import { type Checkpoint, readModel } from '../models/checkpoint.js';
 import { STAGES, type Stage } from '../models/hndsr.js';
 import { Predictor } from '../models/predictor.js';
-import { type Dataset, openDataset, readTile, type Tile } from '../raster/dataset.js';
+import { scaleWarning } from '../models/trained-scales.js';
+import { type Dataset, openDataset, readHighResolution, readTile, type Tile } from '../raster/dataset.js';
+import { degrade } from '../raster/degrade.js';
 import { fromUnit, type RasterImage, toUnit } from '../raster/image.js';
 import { resizeBicubic } from '../raster/resample.js';
 import { packageVersion } from '../version.js';
@@ -22,6 +24,8 @@ import { ssim } from './ssim.js';
 export interface EvaluateOptions {
   cwd: string;
   params: Params;
+  /** Above 1 and at most 8; the dataset's unless set. At another one tiles are degraded from their truth. */
+  scale?: number;
 }
 
 /** The model as it is sampled, the operator alone (strength 0), and what anyone has without a model. */
@@ -79,12 +83,14 @@ export async function evaluate(
 
 /** `evaluate` in the calling thread. */
 export async function evaluateJob(
-  { cwd, params }: EvaluateOptions,
+  { cwd, params, scale: wanted }: EvaluateOptions,
   context: JobContext,
 ): Promise<EvaluationResult> {
   const began = performance.now();
   const { evaluation, sampling, seed, upscale } = params;
   const dataset = await openDataset(resolve(cwd, params.data.output));
+  const scale = wanted ?? dataset.scale;
+  const folder = reportFolder(cwd, scale, dataset);
   const checkpoints = await readCheckpoints(cwd, dataset);
   const tiles = dataset.split(evaluation.split);
   if (tiles.length === 0) {
@@ -96,7 +102,9 @@ export async function evaluateJob(
       },
     );
   }
-  await checkWritable(join(reportFolder(cwd), 'metrics.json'));
+  await checkWritable(join(folder, 'metrics.json'));
+  const warning = scaleWarning('the model', checkpoints, scale);
+  if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
   const { engine, reason } = await selectEngine();
   context.emit({
     kind: 'message',
@@ -112,7 +120,14 @@ export async function evaluateJob(
     const rows: RasterImage[][] = [];
     const scores: TileScores[] = [];
     for (const [index, tile] of tiles.entries()) {
-      const pictures = await restore(dataset, tile, predictor, params, context);
+      const pictures = await restore(
+        await readPair(dataset, tile, scale),
+        tile.id,
+        scale,
+        predictor,
+        params,
+        context,
+      );
       scores.push(await score(tile.id, pictures, lpips));
       if (index % every === 0 && rows.length < PANEL_TILES) {
         rows.push([pictures.low, pictures.bicubic, pictures.model, pictures.truth]);
@@ -131,7 +146,7 @@ export async function evaluateJob(
       lpips: lpips === undefined ? null : means(scores.map((one) => one.lpips!)),
       images: tiles.length,
       split: evaluation.split,
-      scale: dataset.scale,
+      scale,
       ...sampling,
       seed,
       seconds: Number(((performance.now() - began) / 1000).toFixed(3)),
@@ -141,7 +156,8 @@ export async function evaluateJob(
       engine: engine.name,
       device: engine.device,
     };
-    return { metrics, folder: await writeReport(cwd, metrics, scores, await panelPng(rows)) };
+    await writeReport(folder, metrics, scores, await panelPng(rows));
+    return { metrics, folder };
   } finally {
     await engine.dispose();
   }
@@ -169,19 +185,36 @@ async function readCheckpoints(cwd: string, dataset: Dataset): Promise<Record<St
 
 type Pictures = Record<Contender | 'truth' | 'low', RasterImage>;
 
+interface Pair {
+  truth: RasterImage;
+  low: RasterImage;
+}
+
+/** A tile and its low-resolution copy: the dataset's own where it has one of that scale. */
+async function readPair(dataset: Dataset, tile: Tile, scale: number): Promise<Pair> {
+  if (scale === dataset.scale) {
+    const { hr, lr } = await readTile(dataset, tile);
+    return { truth: hr, low: lr };
+  }
+  const truth = await readHighResolution(dataset, tile);
+  return { truth, low: degrade(truth, scale) };
+}
+
 /** Each contender's picture of a tile in 8 bits, as a user would get it. */
 async function restore(
-  dataset: Dataset,
-  tile: Tile,
+  { truth, low: lr }: Pair,
+  id: string,
+  scale: number,
   predictor: Predictor,
   { sampling, seed, upscale }: Params,
   context: JobContext,
 ): Promise<Pictures> {
-  const { hr: truth, lr } = await readTile(dataset, tile);
   const low = { data: toUnit(lr), width: lr.width, height: lr.height, bands: lr.bands };
   const quiet: JobContext = { ...context, emit: () => {} };
-  const options = { ...sampling, seed, overlap: upscale.overlap, scale: dataset.scale, withOperator: true };
-  const found = await predictor.predict(low, options, quiet, `evaluating ${tile.id}`);
+  // From a size that the scale does not divide, there is no way back by the scale alone.
+  const target = { width: truth.width, height: truth.height };
+  const options = { ...sampling, seed, overlap: upscale.overlap, scale, target, withOperator: true };
+  const found = await predictor.predict(low, options, quiet, `evaluating ${id}`);
   const picture = (data: Float32Array): RasterImage => fromUnit(data, truth.width, truth.height);
   return {
     truth,
@@ -230,21 +263,20 @@ function hashes(checkpoints: Record<Stage, Checkpoint>): Record<Stage, string> {
   };
 }
 
-function reportFolder(cwd: string): string {
-  return join(cwd, 'reports', 'evaluation');
+/** At another scale than the dataset's, a folder of its own: what `hndsr repro` keeps track of stays as it is. */
+function reportFolder(cwd: string, scale: number, dataset: Dataset): string {
+  return join(cwd, 'reports', scale === dataset.scale ? 'evaluation' : `evaluation-x${scale}`);
 }
 
 async function writeReport(
-  cwd: string,
+  folder: string,
   metrics: EvaluationMetrics,
   tiles: TileScores[],
   panel: Uint8Array,
-): Promise<string> {
-  const folder = reportFolder(cwd);
+): Promise<void> {
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
   await writeAtomic(join(folder, 'panel.png'), panel);
   await writeAtomic(join(folder, 'tiles.json'), json(tiles));
   await writeAtomic(join(folder, 'report.md'), reportText(metrics));
   await writeAtomic(join(folder, 'metrics.json'), json(metrics));
-  return folder;
 }

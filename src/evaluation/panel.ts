@@ -1,3 +1,4 @@
+import type { Size } from '../raster/degrade.js';
 import { encodePng, type RasterImage } from '../raster/image.js';
 
 const GAP = 4;
@@ -5,7 +6,7 @@ const WHITE = 255;
 
 /**
  * One picture of several, in rows and columns of equal cells, 8-bit RGB. A picture smaller than the others of its
- * row is enlarged by repeating its pixels, so that a low-resolution one shows what it is.
+ * row is enlarged to their size by repeating its pixels, so that a low-resolution one shows what it is.
  */
 export async function panelPng(rows: RasterImage[][]): Promise<Uint8Array> {
   const width = Math.max(...rows.flat().map((picture) => picture.width));
@@ -19,19 +20,22 @@ export async function panelPng(rows: RasterImage[][]): Promise<Uint8Array> {
   };
   panel.data = new Uint8Array(panel.width * panel.height * 3).fill(WHITE);
   rows.forEach((row, rowIndex) => {
-    const full = Math.max(...row.map((picture) => picture.width));
+    const cell = {
+      width: Math.max(...row.map((picture) => picture.width)),
+      height: Math.max(...row.map((picture) => picture.height)),
+    };
     row.forEach((picture, column) => {
-      const repeat = Math.max(1, Math.round(full / picture.width));
-      place(panel, picture, repeat, column * (width + GAP), rowIndex * (height + GAP));
+      place(panel, picture, cell, column * (width + GAP), rowIndex * (height + GAP));
     });
   });
   return encodePng(panel);
 }
 
-function place(panel: RasterImage, picture: RasterImage, repeat: number, left: number, top: number): void {
-  for (let y = 0; y < picture.height * repeat; y++) {
-    for (let x = 0; x < picture.width * repeat; x++) {
-      const from = (Math.floor(y / repeat) * picture.width + Math.floor(x / repeat)) * 3;
+function place(panel: RasterImage, picture: RasterImage, cell: Size, left: number, top: number): void {
+  for (let y = 0; y < cell.height; y++) {
+    const row = Math.floor(((y + 0.5) * picture.height) / cell.height);
+    for (let x = 0; x < cell.width; x++) {
+      const from = (row * picture.width + Math.floor(((x + 0.5) * picture.width) / cell.width)) * 3;
       const to = ((top + y) * panel.width + left + x) * 3;
       for (let band = 0; band < 3; band++) panel.data[to + band] = picture.data[from + band]!;
     }

@@ -11,6 +11,7 @@ import { type Checkpoint, readModel } from '../models/checkpoint.js';
 import { STAGES, type Stage } from '../models/hndsr.js';
 import { Predictor } from '../models/predictor.js';
 import type { SamplingOptions } from '../models/sampler.js';
+import { scaleWarning } from '../models/trained-scales.js';
 import { encodePng, fromUnit, readImage, toUnit } from '../raster/image.js';
 import { openStore, type Store } from '../store/store.js';
 import { artifactsOf, getVersion, productionVersion } from '../store/versions.js';
@@ -61,11 +62,8 @@ export async function upscaleJob(options: UpscaleOptions, context: JobContext): 
   checkSize(image.width * scale * image.height * scale, options);
   await checkWritable(output);
   const { version, checkpoints } = await registeredModel(options);
-  const trained = checkpoints.diffusion.scale;
-  if (scale !== trained) {
-    const text = `version ${version} was trained and measured at x${trained}; what it does at x${scale} was not measured`;
-    context.emit({ kind: 'message', level: 'warning', text });
-  }
+  const warning = scaleWarning(`version ${version}`, checkpoints, scale);
+  if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
   const { engine, reason } = await selectEngine();
   context.emit({
     kind: 'message',

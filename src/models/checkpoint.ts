@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { writeAtomic } from '../atomic.js';
 import type { HostTensor } from '../compute/engine.js';
-import { paramsSchema } from '../config/params.js';
+import { paramsSchema, scalesSchema } from '../config/params.js';
 import { HndsrError } from '../errors.js';
 import { STAGES, type Stage } from './hndsr.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
@@ -18,7 +18,10 @@ const metadataSchema = z.object({
   model: paramsSchema.shape.model,
   /** Edge of the training windows, in pixels of the target grid. */
   crop: z.int().positive(),
+  /** Of the dataset's low-resolution files. */
   scale: z.number().gt(1),
+  /** Those it was trained at; checkpoints of the first version lack them and know `scale` alone. */
+  scales: scalesSchema.optional(),
   seed: z.int(),
   step: z.int().min(0),
   dataset_fingerprint: z.string(),
@@ -26,6 +29,8 @@ const metadataSchema = z.object({
   metrics: z.record(z.string(), z.number()),
   /** SHA-256 of the checkpoints that this one was trained on. */
   trained_on: z.partialRecord(z.enum(STAGES), z.string()),
+  /** Only in last.safetensors: what training needs to go on besides tensors; training/training-state.ts reads it. */
+  training_state: z.json().optional(),
 });
 
 export type CheckpointMetadata = z.infer<typeof metadataSchema>;
@@ -34,6 +39,24 @@ export interface Checkpoint extends CheckpointMetadata {
   tensors: Record<string, HostTensor>;
   /** Of the whole file. */
   sha256: string;
+}
+
+/** A checkpoint as the bytes of its file, with their SHA-256; the same for the same content. */
+export function encodeCheckpoint(
+  metadata: CheckpointMetadata,
+  tensors: Record<string, HostTensor>,
+): { bytes: Uint8Array; sha256: string } {
+  const texts = Object.fromEntries(
+    Object.entries(metadata)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
+  const stated = { format: FORMAT, ...texts };
+  const bytes = encodeSafetensors({
+    tensors,
+    metadata: { ...stated, [CONTENT_DIGEST]: contentDigest(stated, tensors) },
+  });
+  return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
 /**
@@ -46,19 +69,9 @@ export async function writeCheckpoint(
   metadata: CheckpointMetadata,
   tensors: Record<string, HostTensor>,
 ): Promise<string> {
-  const texts = Object.fromEntries(
-    Object.entries(metadata).map(([key, value]) => [
-      key,
-      typeof value === 'string' ? value : JSON.stringify(value),
-    ]),
-  );
-  const stated = { format: FORMAT, ...texts };
-  const bytes = encodeSafetensors({
-    tensors,
-    metadata: { ...stated, [CONTENT_DIGEST]: contentDigest(stated, tensors) },
-  });
+  const { bytes, sha256 } = encodeCheckpoint(metadata, tensors);
   await writeAtomic(path, bytes);
-  return createHash('sha256').update(bytes).digest('hex');
+  return sha256;
 }
 
 /** SHA-256 of everything that a checkpoint says, wherever in the file it lies. */

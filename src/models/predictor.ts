@@ -3,6 +3,7 @@ import { interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { prefixed } from '../nn/parameters.js';
 import { Random } from '../random.js';
+import type { Size } from '../raster/degrade.js';
 import { type FloatRaster, resizeBicubic } from '../raster/resample.js';
 import { range } from './autoencoder.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -20,8 +21,10 @@ import { type SamplingOptions, samplerSteps, startingMix } from './sampler.js';
 import { Mosaic, windowStarts } from './windows.js';
 
 export interface PredictionOptions extends SamplingOptions {
-  /** Output pixels per input pixel, more than 1. */
+  /** Output pixels per input pixel, more than 1: what the operator is told. */
   scale: number;
+  /** Of the output; the scene's size times the scale, rounded, unless given. */
+  target?: Size;
   seed: number;
   /** Output pixels by which neighbouring windows overlap; less than the window. */
   overlap: number;
@@ -95,8 +98,10 @@ export class Predictor {
     context: JobContext,
     task: string,
   ): Promise<Prediction> {
-    const width = Math.round(low.width * options.scale);
-    const height = Math.round(low.height * options.scale);
+    const { width, height } = options.target ?? {
+      width: Math.round(low.width * options.scale),
+      height: Math.round(low.height * options.scale),
+    };
     const overlap = Math.min(options.overlap, this.size - 1);
     const mosaic = (): Mosaic => new Mosaic(width, height, BANDS, this.size, overlap);
     const model = mosaic();
@@ -131,7 +136,7 @@ export class Predictor {
 
   private async runBatch(
     low: FloatRaster,
-    target: { width: number; height: number },
+    target: Size,
     places: Place[],
     options: PredictionOptions,
   ): Promise<{ model: Float32Array; operator?: Float32Array }> {
@@ -191,11 +196,7 @@ export class Predictor {
   }
 
   /** u at each place; a scene smaller than a window is continued by its last row and column. */
-  private upsampledWindows(
-    low: FloatRaster,
-    target: { width: number; height: number },
-    places: Place[],
-  ): HostTensor {
+  private upsampledWindows(low: FloatRaster, target: Size, places: Place[]): HostTensor {
     const { size } = this;
     const data = new Float32Array(this.batch * size * size * BANDS);
     const width = Math.min(size, target.width);

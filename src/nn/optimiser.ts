@@ -54,22 +54,82 @@ export function optimiserState(
  * `gradient_norm` before clipping.
  */
 export function trainingStep(specs: ParameterSpecs, loss: Loss, options: OptimiserOptions): TensorFn {
+  const update = optimiserUpdate(specs, options);
+  return (inputs) => {
+    const { reported, gradient } = lossAndGradient(specs, loss, inputs);
+    return { ...reported, ...update(inputs, gradient) };
+  };
+}
+
+/** The state of gradientAccumulation: the weights, and a sum of gradients that its first run clears. */
+export function accumulationState(parameters: HostTensor): Record<'parameters' | 'gradient', HostTensor> {
+  const gradient = { shape: parameters.shape, data: new Float32Array(parameters.data.length) };
+  return { parameters, gradient };
+}
+
+/** What gradientAccumulation takes besides a part of the batch; see accumulationScalars. */
+export const ACCUMULATION_INPUTS: Signature['inputs'] = { kept: [], share: [] };
+
+/** The scalars of part `part` (from 0) of `parts` equal ones: the first clears the sum of the step before. */
+export function accumulationScalars(part: number, parts: number): Record<string, HostTensor> {
+  return {
+    kept: { shape: [], data: Float32Array.of(part === 0 ? 0 : 1) },
+    share: { shape: [], data: Float32Array.of(1 / parts) },
+  };
+}
+
+/**
+ * The first half of a training step on a part of the batch: its gradient is added to those of the other parts. The
+ * loss is a mean over windows, so the mean of equal parts' gradients is the gradient of the whole batch.
+ *
+ * Inputs: the part, and ACCUMULATION_INPUTS. State: accumulationState. Outputs: `loss` and what the loss reports.
+ */
+export function gradientAccumulation(specs: ParameterSpecs, loss: Loss): TensorFn {
+  return (inputs) => {
+    const { reported, gradient } = lossAndGradient(specs, loss, inputs);
+    const sum = tf.add(tf.mul(inputs.gradient!, inputs.kept!), tf.mul(gradient, inputs.share!));
+    return { ...reported, gradient: sum };
+  };
+}
+
+/** The second half: inputs `gradient` and STEP_INPUTS; state optimiserState; output `gradient_norm`. */
+export function optimiserStep(specs: ParameterSpecs, options: OptimiserOptions): TensorFn {
+  const update = optimiserUpdate(specs, options);
+  return (inputs) => update(inputs, inputs.gradient as tf.Tensor1D);
+}
+
+/** The loss's numbers, and its gradient as one flat vector. */
+function lossAndGradient(
+  specs: ParameterSpecs,
+  loss: Loss,
+  inputs: TensorMap,
+): { reported: TensorMap; gradient: tf.Tensor1D } {
+  const names = Object.keys(specs);
+  const tensors = split(specs, inputs.parameters!);
+  let kept: TensorMap = {};
+  const { value, grads } = tf.valueAndGrads((...values: tf.Tensor[]) => {
+    const { loss: scalar, ...others } = loss(
+      Object.fromEntries(names.map((name, index) => [name, values[index]!])),
+      inputs,
+    );
+    kept = Object.fromEntries(Object.entries(others).map(([name, one]) => [name, tf.keep(one)]));
+    return scalar;
+  })(names.map((name) => tensors[name]!));
+  const gradient = tf.concat(grads.map((one) => one.reshape([-1]))) as tf.Tensor1D;
+  const reported = Object.fromEntries(Object.entries(kept).map(([name, one]) => [name, one.clone()]));
+  for (const one of Object.values(kept)) one.dispose();
+  return { reported: { ...reported, loss: value }, gradient };
+}
+
+/** Clipping, AdamW and the moving average on flat vectors. */
+function optimiserUpdate(
+  specs: ParameterSpecs,
+  options: OptimiserOptions,
+): (inputs: TensorMap, gradient: tf.Tensor1D) => TensorMap {
   const rates = perElement(specs, ({ rate }) => rate);
   const decays = perElement(specs, ({ decays, rate }) => (decays ? options.weightDecay * rate : 0));
-  const names = Object.keys(specs);
-  return (inputs) => {
+  return (inputs, gradient) => {
     const { parameters, first_moment, second_moment, ema } = inputs as Record<string, tf.Tensor1D>;
-    const tensors = split(specs, parameters!);
-    let reported: TensorMap = {};
-    const { value, grads } = tf.valueAndGrads((...values: tf.Tensor[]) => {
-      const { loss: scalar, ...others } = loss(
-        Object.fromEntries(names.map((name, index) => [name, values[index]!])),
-        inputs,
-      );
-      reported = Object.fromEntries(Object.entries(others).map(([name, one]) => [name, tf.keep(one)]));
-      return scalar;
-    })(names.map((name) => tensors[name]!));
-    const gradient = tf.concat(grads.map((one) => one.reshape([-1]))) as tf.Tensor1D;
     const norm = tf.sqrt(tf.sum(tf.square(gradient))) as tf.Scalar;
     const clipped = tf.mul(gradient, tf.minimum(1, tf.div(options.gradientClip, tf.add(norm, 1e-6))));
     const first = tf.add(tf.mul(first_moment!, BETA_1), tf.mul(clipped, 1 - BETA_1));
@@ -82,11 +142,7 @@ export function trainingStep(specs: ParameterSpecs, loss: Loss, options: Optimis
     const decayed = tf.add(scaled, tf.mul(parameters!, tf.tensor1d(decays.data)));
     const next = tf.sub(parameters!, tf.mul(inputs.learning_rate!, decayed));
     const average = tf.add(tf.mul(ema!, options.emaDecay), tf.mul(next, 1 - options.emaDecay));
-    const outputs = Object.fromEntries(Object.entries(reported).map(([name, one]) => [name, one.clone()]));
-    for (const one of Object.values(reported)) one.dispose();
     return {
-      ...outputs,
-      loss: value,
       gradient_norm: norm,
       parameters: next,
       first_moment: first,

@@ -151,7 +151,12 @@ export async function openDataset(folder: string): Promise<Dataset> {
       { hint: `The file was edited by hand or is damaged. ${REBUILD}` },
     );
   }
-  return { folder, fingerprint, scale, tiles, split: (name) => tiles.filter((tile) => tile.split === name) };
+  return datasetOf({ folder, fingerprint, scale, tiles });
+}
+
+/** A dataset that was opened elsewhere: what crosses threads has no functions. */
+export function datasetOf(content: Omit<Dataset, 'split'>): Dataset {
+  return { ...content, split: (name) => content.tiles.filter((tile) => tile.split === name) };
 }
 
 async function readManifest(folder: string): Promise<Manifest> {
@@ -190,10 +195,18 @@ async function readManifest(folder: string): Promise<Manifest> {
 export async function readTile(dataset: Dataset, tile: Tile): Promise<{ hr: RasterImage; lr: RasterImage }> {
   const { scale } = dataset;
   const [hr, lr] = await Promise.all([
-    readPart(dataset, tile.hr, tile.width, tile.height),
+    readHighResolution(dataset, tile),
     readPart(dataset, tile.lr, tile.width / scale, tile.height / scale),
   ]);
   return { hr, lr };
+}
+
+/**
+ * Reads the high-resolution file of one tile alone.
+ * @throws HndsrError DATASET_INVALID naming the file
+ */
+export function readHighResolution(dataset: Dataset, tile: Tile): Promise<RasterImage> {
+  return readPart(dataset, tile.hr, tile.width, tile.height);
 }
 
 async function readPart(dataset: Dataset, path: string, width: number, height: number): Promise<RasterImage> {

@@ -1,4 +1,5 @@
 import type { RasterImage } from './image.js';
+import { FIXED_BITS, inputRange, type Taps, tapsFor } from './taps.js';
 
 /** Numbers of any range, interleaved height x width x bands. */
 export interface FloatRaster {
@@ -16,80 +17,6 @@ export interface PixelWindow {
   height: number;
 }
 
-/** For each output sample, the run of input samples that make it and their weights, `stride` apart. */
-interface Taps {
-  first: Int32Array;
-  count: Int32Array;
-  stride: number;
-  weights: Float64Array;
-  /** The weights as Pillow's 8-bit path has them: whole numbers of 2^-22. */
-  fixed: Int32Array;
-}
-
-/** Half-width of the cubic kernel, in samples of the coarser grid. */
-const SUPPORT = 2;
-/** Bits after the point in Pillow's 8-bit path: 32 less 8 for the sample and 2 for the kernel's overshoot. */
-const FIXED_BITS = 22;
-const CACHED_TAPS = 64;
-
-const tapsBySize = new Map<string, Taps>();
-
-/** Keys' cubic convolution kernel with a = -0.5 (Keys 1981, "Cubic convolution interpolation"). */
-function cubic(distance: number): number {
-  const x = Math.abs(distance);
-  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
-  return 0;
-}
-
-function tapsFor(inputSize: number, outputSize: number): Taps {
-  const key = `${inputSize}:${outputSize}`;
-  let taps = tapsBySize.get(key);
-  if (taps === undefined) {
-    if (tapsBySize.size >= CACHED_TAPS) tapsBySize.clear();
-    taps = computeTaps(inputSize, outputSize);
-    tapsBySize.set(key, taps);
-  }
-  return taps;
-}
-
-function computeTaps(inputSize: number, outputSize: number): Taps {
-  const ratio = inputSize / outputSize;
-  // Shrinking widens the kernel by the ratio: that is what removes aliasing.
-  const stretch = Math.max(ratio, 1);
-  const support = SUPPORT * stretch;
-  const stride = Math.ceil(support) * 2 + 1;
-  const first = new Int32Array(outputSize);
-  const count = new Int32Array(outputSize);
-  const weights = new Float64Array(outputSize * stride);
-  const fixed = new Int32Array(outputSize * stride);
-  for (let output = 0; output < outputSize; output++) {
-    const centre = (output + 0.5) * ratio;
-    const begin = Math.max(Math.trunc(centre - support + 0.5), 0);
-    const end = Math.min(Math.trunc(centre + support + 0.5), inputSize);
-    let sum = 0;
-    for (let tap = 0; tap < end - begin; tap++) {
-      const weight = cubic((tap + begin - centre + 0.5) / stretch);
-      weights[output * stride + tap] = weight;
-      sum += weight;
-    }
-    for (let index = output * stride; index < output * stride + end - begin; index++) {
-      weights[index] = weights[index]! / sum;
-      const scaled = weights[index]! * 2 ** FIXED_BITS;
-      fixed[index] = Math.trunc(scaled + (scaled < 0 ? -0.5 : 0.5));
-    }
-    first[output] = begin;
-    count[output] = end - begin;
-  }
-  return { first, count, stride, weights, fixed };
-}
-
-/** The input samples that outputs `from` to `from + length - 1` need. */
-function inputRange(taps: Taps, from: number, length: number): { begin: number; end: number } {
-  const last = from + length - 1;
-  return { begin: taps.first[from]!, end: taps.first[last]! + taps.count[last]! };
-}
-
 /**
  * Antialiased bicubic resampling (a = -0.5) as Pillow's `Image.resize(BICUBIC)` does for float images: any ratio,
  * kernel widened by the ratio when shrinking, weights normalised, kernel cut off at the edges. Values may overshoot
@@ -103,15 +30,50 @@ export function resizeBicubic(
   outHeight: number,
   window: PixelWindow = { x: 0, y: 0, width: outWidth, height: outHeight },
 ): Float32Array {
-  checkWindow(source, outWidth, outHeight, window);
-  const columns = tapsFor(source.width, outWidth);
-  const rows = tapsFor(source.height, outHeight);
-  const { begin, end } = inputRange(rows, window.y, window.height);
-  const narrowed = horizontalPass(source, columns, window, begin, end);
-  return verticalPass(narrowed, window.width * source.bands, rows, window, begin);
+  const { width, height } = source;
+  return resizeBicubicPart(source, { x: 0, y: 0, width, height }, source, outWidth, outHeight, window);
 }
 
-function checkWindow(source: FloatRaster, outWidth: number, outHeight: number, window: PixelWindow): void {
+/** The part of a `width` x `height` source that a window of its resampling to `outWidth` x `outHeight` is made of. */
+export function sourceWindow(
+  { width, height }: { width: number; height: number },
+  outWidth: number,
+  outHeight: number,
+  window: PixelWindow,
+): PixelWindow {
+  const columns = inputRange(tapsFor(width, outWidth), window.x, window.width);
+  const rows = inputRange(tapsFor(height, outHeight), window.y, window.height);
+  return {
+    x: columns.begin,
+    y: rows.begin,
+    width: columns.end - columns.begin,
+    height: rows.end - rows.begin,
+  };
+}
+
+/**
+ * `resizeBicubic` of a source of which only a part is there.
+ * @param part the pixels of `within`, a part of the source that holds all that the window is made of
+ * @param whole size of the source
+ */
+export function resizeBicubicPart(
+  part: FloatRaster,
+  within: PixelWindow,
+  whole: { width: number; height: number },
+  outWidth: number,
+  outHeight: number,
+  window: PixelWindow,
+): Float32Array {
+  checkWindow(window, outWidth, outHeight);
+  checkLength(part);
+  const needed = sourceWindow(whole, outWidth, outHeight, window);
+  checkHolds(within, needed);
+  const rows = tapsFor(whole.height, outHeight);
+  const narrowed = horizontalPass(part, within, tapsFor(whole.width, outWidth), window, needed);
+  return verticalPass(narrowed, window.width * part.bands, rows, window, needed.y);
+}
+
+function checkWindow(window: PixelWindow, outWidth: number, outHeight: number): void {
   const inside =
     window.x >= 0 &&
     window.y >= 0 &&
@@ -121,27 +83,37 @@ function checkWindow(source: FloatRaster, outWidth: number, outHeight: number, w
     window.y + window.height <= outHeight;
   if (!inside)
     throw new RangeError(`window ${JSON.stringify(window)} is not inside ${outWidth} x ${outHeight}`);
-  if (source.data.length !== source.width * source.height * source.bands) {
-    throw new RangeError(
-      `${source.data.length} values are not ${source.width} x ${source.height} x ${source.bands}`,
-    );
+}
+
+function checkLength({ data, width, height, bands }: FloatRaster): void {
+  if (data.length !== width * height * bands) {
+    throw new RangeError(`${data.length} values are not ${width} x ${height} x ${bands}`);
   }
 }
 
-/** Rows `begin` to `end - 1` of the source, resampled to the window's columns. */
+function checkHolds(within: PixelWindow, needed: PixelWindow): void {
+  const holds =
+    within.x <= needed.x &&
+    within.y <= needed.y &&
+    within.x + within.width >= needed.x + needed.width &&
+    within.y + within.height >= needed.y + needed.height;
+  if (!holds) throw new RangeError(`part ${JSON.stringify(within)} does not hold ${JSON.stringify(needed)}`);
+}
+
+/** The rows of the source that are needed, resampled to the window's columns. */
 function horizontalPass(
-  source: FloatRaster,
+  part: FloatRaster,
+  within: PixelWindow,
   taps: Taps,
   window: PixelWindow,
-  begin: number,
-  end: number,
+  needed: PixelWindow,
 ): Float32Array {
-  const { data, width, bands } = source;
+  const { data, width, bands } = part;
   const { first, count, stride, weights } = taps;
-  const target = new Float32Array((end - begin) * window.width * bands);
+  const target = new Float32Array(needed.height * window.width * bands);
   let out = 0;
-  for (let y = begin; y < end; y++) {
-    const row = y * width * bands;
+  for (let y = needed.y; y < needed.y + needed.height; y++) {
+    const row = ((y - within.y) * width - within.x) * bands;
     for (let x = window.x; x < window.x + window.width; x++) {
       const start = row + first[x]! * bands;
       const firstWeight = x * stride;
@@ -173,6 +145,19 @@ function verticalPass(
   const sums = new Float64Array(rowLength);
   for (let y = 0; y < window.height; y++) {
     const output = window.y + y;
+    const out = y * rowLength;
+    if (count[output] === 4) {
+      blendFourRows(
+        data,
+        (first[output]! - begin) * rowLength,
+        weights,
+        output * stride,
+        target,
+        out,
+        rowLength,
+      );
+      continue;
+    }
     sums.fill(0);
     for (let tap = 0; tap < count[output]!; tap++) {
       const weight = weights[output * stride + tap]!;
@@ -180,39 +165,96 @@ function verticalPass(
       for (let index = 0; index < rowLength; index++)
         sums[index] = sums[index]! + weight * data[row + index]!;
     }
-    const out = y * rowLength;
     for (let index = 0; index < rowLength; index++) target[out + index] = sums[index]!;
   }
   return target;
 }
 
+/** Nearly every row when enlarging, in one pass over the numbers; the sum is taken in the same order. */
+function blendFourRows(
+  data: Float32Array,
+  start: number,
+  weights: Float64Array,
+  firstWeight: number,
+  target: Float32Array,
+  out: number,
+  rowLength: number,
+): void {
+  const [a, b, c, d] = weights.subarray(firstWeight, firstWeight + 4) as unknown as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  let index = start;
+  for (let to = out; to < out + rowLength; to++) {
+    target[to] =
+      a * data[index]! +
+      b * data[index + rowLength]! +
+      c * data[index + 2 * rowLength]! +
+      d * data[index + 3 * rowLength]!;
+    index++;
+  }
+}
+
 /**
  * The 8-bit path of Pillow's `Image.resize(BICUBIC)`, bit for bit: the same kernel with weights in fixed point, a
  * horizontal pass and then a vertical one, each rounded to 8 bits.
+ * @param window computes only this part of the output grid; its pixels equal those of the whole result
  */
-export function resizeBicubic8(image: RasterImage, outWidth: number, outHeight: number): RasterImage {
-  const { width, height, bands } = image;
-  let { data } = image;
-  if (outWidth !== width)
-    data = pass8(data, tapsFor(width, outWidth), outWidth, height, width * bands, bands);
-  if (outHeight !== height) data = columnPass8(data, tapsFor(height, outHeight), outHeight, outWidth * bands);
-  return { width: outWidth, height: outHeight, bands, data: data === image.data ? data.slice() : data };
+export function resizeBicubic8(
+  image: RasterImage,
+  outWidth: number,
+  outHeight: number,
+  window: PixelWindow = { x: 0, y: 0, width: outWidth, height: outHeight },
+): RasterImage {
+  checkWindow(window, outWidth, outHeight);
+  const { bands } = image;
+  const sameHeight = outHeight === image.height;
+  const needed = sourceWindow(image, outWidth, outHeight, window);
+  // Pillow leaves out a pass that changes no size, so no row is needed besides the window's own.
+  const { y, height } = sameHeight ? window : needed;
+  const narrowed =
+    outWidth === image.width
+      ? columnsOf(image, window, y, height)
+      : pass8(image, tapsFor(image.width, outWidth), window, y, height);
+  if (sameHeight) return { width: window.width, height: window.height, bands, data: narrowed };
+  const taps = tapsFor(image.height, outHeight);
+  const data = columnPass8(narrowed, taps, window, y, window.width * bands);
+  return { width: window.width, height: window.height, bands, data };
 }
 
-function pass8(
-  data: Uint8Array,
-  taps: Taps,
-  outWidth: number,
+/** The window's columns of `height` rows from `begin` on, as they are. */
+function columnsOf(
+  { data, width, bands }: RasterImage,
+  window: PixelWindow,
+  begin: number,
   height: number,
-  rowLength: number,
-  bands: number,
 ): Uint8Array {
+  const rowLength = window.width * bands;
+  const target = new Uint8Array(height * rowLength);
+  for (let row = 0; row < height; row++) {
+    const start = ((begin + row) * width + window.x) * bands;
+    target.set(data.subarray(start, start + rowLength), row * rowLength);
+  }
+  return target;
+}
+
+/** The window's columns of `height` rows from `begin` on, resampled. */
+function pass8(
+  image: RasterImage,
+  taps: Taps,
+  window: PixelWindow,
+  begin: number,
+  height: number,
+): Uint8Array {
+  const { data, width, bands } = image;
   const { first, count, stride, fixed } = taps;
-  const target = new Uint8ClampedArray(height * outWidth * bands);
+  const target = new Uint8ClampedArray(height * window.width * bands);
   let out = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < outWidth; x++) {
-      const start = y * rowLength + first[x]! * bands;
+  for (let y = begin; y < begin + height; y++) {
+    for (let x = window.x; x < window.x + window.width; x++) {
+      const start = (y * width + first[x]!) * bands;
       const firstWeight = x * stride;
       const taken = count[x]!;
       for (let band = 0; band < bands; band++) {
@@ -229,15 +271,23 @@ function pass8(
   return new Uint8Array(target.buffer);
 }
 
-function columnPass8(data: Uint8Array, taps: Taps, outHeight: number, rowLength: number): Uint8Array {
+/** @param data rows from `begin` on, each `rowLength` samples */
+function columnPass8(
+  data: Uint8Array,
+  taps: Taps,
+  window: PixelWindow,
+  begin: number,
+  rowLength: number,
+): Uint8Array {
   const { first, count, stride, fixed } = taps;
-  const target = new Uint8ClampedArray(outHeight * rowLength);
+  const target = new Uint8ClampedArray(window.height * rowLength);
   const sums = new Int32Array(rowLength);
-  for (let y = 0; y < outHeight; y++) {
+  for (let y = 0; y < window.height; y++) {
+    const output = window.y + y;
     sums.fill(1 << (FIXED_BITS - 1));
-    for (let tap = 0; tap < count[y]!; tap++) {
-      const weight = fixed[y * stride + tap]!;
-      const row = (first[y]! + tap) * rowLength;
+    for (let tap = 0; tap < count[output]!; tap++) {
+      const weight = fixed[output * stride + tap]!;
+      const row = (first[output]! + tap - begin) * rowLength;
       for (let index = 0; index < rowLength; index++)
         sums[index] = sums[index]! + weight * data[row + index]!;
     }

@@ -1,268 +1,316 @@
-import { join } from 'node:path';
-import { checkWritable } from '../atomic.js';
-import type { Engine, HostTensor, Program } from '../compute/engine.js';
-import type { Params } from '../config/params.js';
-import { HndsrError, interruptedError } from '../errors.js';
+import type { HostTensor } from '../compute/engine.js';
+import { interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
-import { type Checkpoint, type CheckpointMetadata, writeCheckpoint } from '../models/checkpoint.js';
-import { RESIDUAL_DEVIATION, type Stage } from '../models/hndsr.js';
-import { learningRateAt } from '../nn/learning-rate.js';
-import { optimiserState, STEP_INPUTS, stepScalars, trainingStep } from '../nn/optimiser.js';
-import { initialise, split, unflatten } from '../nn/parameters.js';
-import { Random } from '../random.js';
-import type { Dataset } from '../raster/dataset.js';
-import { recordMetrics, type StepMetrics } from '../store/runs.js';
-import type { Store } from '../store/store.js';
-import { packageVersion } from '../version.js';
-import { Patches } from './patches.js';
-import { frozen, type StageDefinition } from './stages.js';
-import { latentStatistics, residualStatistics } from './statistics.js';
+import { encodeCheckpoint } from '../models/checkpoint.js';
+import { RESIDUAL_DEVIATION } from '../models/hndsr.js';
+import { annealed, endOf, scheduledRate } from '../nn/learning-rate.js';
+import { stepScalars } from '../nn/optimiser.js';
+import { prefixed, unflatten } from '../nn/parameters.js';
+import { recordCheckpoint } from '../store/runs.js';
+import { checkFinite, divergedError, NotFinite, RECENT_LOSSES } from './divergence.js';
+import { type FeedSource, type Feeds, startFeeds } from './feeds.js';
+import { averagedTensors, metadataOf, stateOf, tensorsOf, warnOfOtherDevice } from './loop-content.js';
+import type { LoopOptions } from './loop-options.js';
+import { Patches, windowSettings } from './patches.js';
+import type { LastCheckpoint, WrittenCheckpoint } from './stage-checkpoints.js';
+import { frozen } from './stages.js';
+import { residualStatistics } from './statistics.js';
+import { StepLog } from './step-log.js';
+import { addTo } from './stepper.js';
+import { TimeBudget } from './time-budget.js';
+import { StateLost, TrainingPrograms } from './training-programs.js';
+import { isFinished, type TrainingState } from './training-state.js';
 
-/** The store hears of the steps at least this often. */
-const FLUSH_STEPS = 50;
-
-export interface LoopOptions {
-  definition: StageDefinition;
-  params: Params;
-  dataset: Dataset;
-  engine: Engine;
-  checkpoints: Partial<Record<Stage, Checkpoint>>;
-  /** Where best.safetensors and last.safetensors go. */
-  folder: string;
-  store: Store;
-  run: number;
+export interface LoopResult {
+  /** Where it ended. */
+  state: TrainingState;
+  /** The share of the time of this command's steps that went by without a batch to work on. */
+  waitingShare: number;
 }
 
-export interface StageResult {
-  steps: number;
-  /** Path and SHA-256 of the best checkpoint, and what validation said of it. */
-  best: string;
-  sha256: string;
-  validation: Record<string, number>;
-}
-
-interface Best {
-  epoch: number;
-  sha256: string;
-  validation: Record<string, number>;
-}
-
-/** One stage from its first step to its last. */
-export async function runLoop(options: LoopOptions, context: JobContext): Promise<StageResult> {
-  const { folder } = options;
-  await checkWritable(join(folder, 'best.safetensors'));
-  const training = await TrainingRun.start(options);
+/**
+ * One stage from where it is to its last step.
+ * @throws HndsrError TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
+ */
+export async function runLoop(options: LoopOptions, context: JobContext): Promise<LoopResult> {
+  const patches = new Patches(options.dataset, windowSettings(options.params));
+  const state = stateOf(options, options.resumed);
+  // Before anything is compiled: the first batches are ready by then.
+  const feeds = await startFeeds(options, patches, state);
   try {
-    const best = await training.epochs(context);
-    return {
-      steps: training.totalSteps,
-      best: join(folder, 'best.safetensors'),
-      sha256: best.sha256,
-      validation: best.validation,
-    };
+    const loop = await TrainingLoop.start(options, context, patches, feeds, state);
+    try {
+      const ended = await loop.run();
+      const waitingShare = loop.reportWaiting();
+      await loop.dispose();
+      return { state: ended, waitingShare };
+    } catch (error) {
+      // What went wrong first is what the user must hear of.
+      await loop.dispose().catch(() => {});
+      throw error;
+    }
   } finally {
-    await training.dispose();
+    await feeds.dispose();
   }
 }
 
-class TrainingRun {
-  readonly totalSteps: number;
-  private step = 0;
-  /** Numbers that are not in the store yet: one transaction for many steps. */
-  private pending: StepMetrics[] = [];
+class TrainingLoop {
+  private readonly log: StepLog;
+  private readonly now: () => number;
+  private readonly budget: TimeBudget | undefined;
+  /** The newest checkpoint of this training, to which a divergence goes back. */
+  private lastGood: { path: string; step: number } | undefined;
+  private feedsOfStep: Feeds = {};
+  private stepMilliseconds = 0;
+  /** Of the part of the epoch that this process has done. */
+  private pace: { began: number; steps: number };
 
   private constructor(
     private readonly options: LoopOptions,
+    private readonly context: JobContext,
     private readonly patches: Patches,
-    private readonly program: Program,
-    private readonly validation: Program,
+    private readonly feeds: FeedSource,
+    private readonly programs: TrainingPrograms,
+    /** Of what diffusion diffuses; no step changes it. */
     private readonly statistics: Record<string, HostTensor>,
+    private state: TrainingState,
   ) {
-    const { epochs, steps_per_epoch } = options.definition.training;
-    this.totalSteps = epochs * steps_per_epoch;
+    const { store, run, resumed, files, limits, now } = options;
+    this.log = new StepLog(store, run);
+    this.now = now ?? (() => performance.now());
+    this.budget =
+      limits.maxMinutes === undefined ? undefined : new TimeBudget(limits.maxMinutes * 60_000, this.now);
+    this.lastGood = resumed && { path: files.lastPath, step: resumed.state.step };
+    this.pace = { began: this.now(), steps: 0 };
   }
 
-  static async start(options: LoopOptions): Promise<TrainingRun> {
-    const { definition, params, dataset, engine } = options;
-    const { batch, crop, cache_bytes } = params.training;
-    const { specs, loss, inputs, training, stage } = definition;
-    const patches = new Patches(dataset, crop, batch, cache_bytes);
+  static async start(
+    options: LoopOptions,
+    context: JobContext,
+    patches: Patches,
+    feeds: FeedSource,
+    state: TrainingState,
+  ): Promise<TrainingLoop> {
+    const { definition, params, engine, resumed } = options;
+    const { stage } = definition;
+    warnOfOtherDevice(options, context.emit);
     const constants = frozen(options.checkpoints);
-    const statistics: Record<string, HostTensor> = {};
-    if (stage === 'diffusion') {
-      Object.assign(statistics, await residualStatistics(engine, params, patches, constants));
-      constants[`diffusion/${RESIDUAL_DEVIATION}`] = statistics[RESIDUAL_DEVIATION]!;
-    }
-    const state = optimiserState(specs, initialise(specs, params.seed, stage));
-    const step = trainingStep(specs, loss, {
-      weightDecay: training.weight_decay,
-      gradientClip: training.gradient_clip,
-      emaDecay: training.ema_decay,
-    });
-    const program = await engine.compile(step, { inputs: { ...inputs, ...STEP_INPUTS }, constants, state });
-    const validation = await engine.compile((given) => loss(split(specs, given.parameters!), given), {
-      inputs,
+    const optimiser = tensorsOf(options, resumed);
+    const { micro_batch } = state;
+    const programs = new TrainingPrograms(
+      engine,
+      definition,
       constants,
-      state: { parameters: state.parameters },
-    });
-    return new TrainingRun(options, patches, program, validation, statistics);
-  }
-
-  async epochs(context: JobContext): Promise<Best> {
-    const { definition } = this.options;
-    const { epochs } = definition.training;
-    let best: Best | undefined;
-    for (let epoch = 1; epoch <= epochs; epoch++) {
-      const began = performance.now();
-      const training = await this.epoch(context);
-      const validation = await this.validate();
-      const isBest =
-        best === undefined || validation[definition.criterion]! < best.validation[definition.criterion]!;
-      const tensors = await this.averaged();
-      if (isBest) best = { epoch, validation, sha256: await this.save('best', tensors, validation) };
-      await this.save('last', { ...tensors, ...(await this.trainingState()) }, validation);
-      const named = Object.entries(validation).map(([name, value]) => [`validation/${name}`, value] as const);
-      this.pending.push({ step: this.step, values: Object.fromEntries(named) });
-      this.flush();
-      const seconds = (performance.now() - began) / 1000;
-      const { stage } = definition;
-      context.emit({
-        kind: 'training-epoch',
-        stage,
-        epoch,
-        epochs,
-        step: this.step,
-        training,
-        validation,
-        seconds,
-        best: isBest,
-      });
+      optimiser,
+      micro_batch,
+      context.emit,
+    );
+    let statistics: Record<string, HostTensor> = {};
+    if (stage === 'diffusion') {
+      const kept = resumed?.checkpoint.tensors[RESIDUAL_DEVIATION];
+      const measure = (): Promise<Record<string, HostTensor>> =>
+        residualStatistics(engine, params, patches, constants, programs.microBatch);
+      statistics = kept === undefined ? await programs.fit(measure) : { [RESIDUAL_DEVIATION]: kept };
+      // In time: programs are compiled when they are first run.
+      Object.assign(constants, prefixed(stage, statistics));
     }
-    return best!;
+    return new TrainingLoop(options, context, patches, feeds, programs, statistics, state);
   }
 
-  /** @returns the mean of each reported number */
-  private async epoch(context: JobContext): Promise<Record<string, number>> {
-    const { definition, params } = this.options;
-    const { stage, training } = definition;
-    const sums: Record<string, number> = {};
-    const began = performance.now();
-    for (let done = 1; done <= training.steps_per_epoch; done++) {
-      if (context.interrupted()) {
-        throw interruptedError(`training ${stage} at step ${this.step} of ${this.totalSteps}`);
+  async run(): Promise<TrainingState> {
+    const { limits } = this.options;
+    while (!isFinished(this.state)) {
+      try {
+        if (this.context.interrupted()) await this.stop();
+        if (limits.overfit !== undefined && this.state.untrained === null) await this.measureUntrained();
+        else if (this.epochIsOver()) await this.closeEpoch();
+        else await this.step();
+      } catch (error) {
+        await this.recover(error);
       }
-      this.step++;
-      const rate = learningRateAt(this.step, this.totalSteps, training.learning_rate, training.warmup_steps);
-      const random = Random.from(params.seed, 'training', stage, this.step);
-      const feeds = definition.feeds(await this.patches.random('train', random), random);
-      const found = await this.program.run({ ...feeds, ...stepScalars(this.step, rate) });
-      const numbers = Object.fromEntries(Object.entries(found).map(([name, { data }]) => [name, data[0]!]));
-      this.checkFinite(numbers);
-      for (const [name, value] of Object.entries(numbers)) sums[name] = (sums[name] ?? 0) + value;
-      this.pending.push({ step: this.step, values: { ...numbers, learning_rate: rate } });
-      if (done % FLUSH_STEPS === 0) this.flush();
-      const perSecond = (done * params.training.batch * 1000) / (performance.now() - began);
-      context.emit({
-        kind: 'progress',
-        task: `training ${stage}`,
-        done: this.step,
-        total: this.totalSteps,
-        detail: `loss ${numbers.loss!.toPrecision(4)}, ${perSecond.toFixed(0)} windows/s`,
-      });
     }
-    return Object.fromEntries(
-      Object.entries(sums).map(([name, sum]) => [name, sum / training.steps_per_epoch]),
-    );
+    return this.state;
   }
 
-  private flush(): void {
-    recordMetrics(this.options.store, this.options.run, this.pending);
-    this.pending = [];
-  }
-
-  private checkFinite(numbers: Record<string, number>): void {
-    const wrong = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
-    if (wrong === undefined) return;
+  /** Says how much of the time of the steps went by without a batch to work on. */
+  reportWaiting(): number {
     const { stage } = this.options.definition;
-    throw new HndsrError(
-      'TRAINING_DIVERGED',
-      `training ${stage} diverged at step ${this.step}: ${wrong[0]} is ${wrong[1]}`,
-      {
-        hint: `Lower training.${stage.replace('-', '_')}.learning_rate; the checkpoints of earlier epochs are whole.`,
-      },
-    );
+    const share = this.feeds.waitedMilliseconds / Math.max(this.stepMilliseconds, Number.EPSILON);
+    this.log.add(this.state.step, { waiting_share: share });
+    const text = `training ${stage} waited for data ${(100 * share).toFixed(1)} % of the time of its steps`;
+    this.context.emit({ kind: 'message', level: 'info', text });
+    return share;
   }
 
-  /** Means over the validation split, with the moving average of the weights and the same noise every time. */
-  private async validate(): Promise<Record<string, number>> {
+  private epochIsOver(): boolean {
+    const { step, validated_step, schedule } = this.state;
+    const { steps_per_epoch } = this.options.definition.training;
+    return step > validated_step && (step % steps_per_epoch === 0 || step === endOf(schedule));
+  }
+
+  private async step(): Promise<void> {
+    const { state } = this;
+    const { checkpoint_steps } = this.options.params.training;
+    const step = state.step + 1;
+    const rate = scheduledRate(state.schedule, step) * state.rate_factor;
+    this.budget?.beforeStep();
+    const began = performance.now();
+    const feeds = await this.feeds.training(step);
+    const numbers = await this.programs.step(feeds, stepScalars(step, rate));
+    this.stepMilliseconds += performance.now() - began;
+    checkFinite(numbers, step, state.recent_losses);
+    state.step = step;
+    state.recent_losses = [...state.recent_losses, numbers.loss!].slice(-RECENT_LOSSES);
+    addTo(state.epoch_sums, numbers);
+    this.feedsOfStep = feeds;
+    this.log.add(step, { ...numbers, learning_rate: rate });
+    this.reportStep(numbers.loss!);
+    const left = this.budget?.annealingSteps(this.options.definition.training.anneal_steps);
+    if (left !== undefined) this.anneal(left, 'the time of --max-minutes is nearly over');
+    if (step % checkpoint_steps === 0 && !this.epochIsOver()) await this.checkpoint();
+  }
+
+  private reportStep(loss: number): void {
     const { definition, params } = this.options;
-    const { ema } = await this.program.readState();
-    await this.validation.writeState({ parameters: ema! });
-    const random = Random.from(params.seed, 'validation', definition.stage);
-    const sums: Record<string, number> = {};
-    let batches = 0;
-    for await (const batch of this.patches.all('validation')) {
-      const found = await this.validation.run(definition.feeds(batch, random));
-      for (const [name, { data }] of Object.entries(found)) sums[name] = (sums[name] ?? 0) + data[0]!;
-      batches++;
+    this.pace.steps++;
+    const perSecond = (this.pace.steps * params.training.batch * 1000) / (this.now() - this.pace.began);
+    this.context.emit({
+      kind: 'progress',
+      task: `training ${definition.stage}`,
+      done: this.state.step,
+      total: endOf(this.state.schedule),
+      detail: `loss ${loss.toPrecision(4)}`,
+      perSecond,
+      unit: 'samples',
+    });
+  }
+
+  /** Validates, keeps the weights if they are the best so far, and writes where training is. */
+  private async closeEpoch(): Promise<void> {
+    const { state } = this;
+    const { criterion, training } = this.options.definition;
+    const began = this.now();
+    const validation = await this.programs.validate(this.feeds, () => this.context.interrupted());
+    if (validation === undefined) return;
+    checkFinite(validation, state.step, state.recent_losses);
+    const weights = await averagedTensors(this.options, this.programs, this.patches);
+    const tensors = { ...weights, ...this.statistics };
+    const epoch = Math.ceil(state.step / training.steps_per_epoch);
+    const isBest = state.best === null || validation[criterion]! < state.best.validation[criterion]!;
+    const sums = state.epoch_sums;
+    state.validated_step = state.step;
+    state.validation = validation;
+    state.epoch_sums = {};
+    const best = isBest ? encodeCheckpoint(metadataOf(this.options, state), tensors) : undefined;
+    if (best !== undefined) state.best = { epoch, step: state.step, sha256: best.sha256, validation };
+    if (training.patience !== null && epoch - state.best!.epoch >= training.patience) {
+      this.anneal(training.anneal_steps, `none of the last ${training.patience} epochs was better`);
     }
-    const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / batches]));
-    // The last step of the epoch may have left weights whose loss no training step has seen yet.
-    this.checkFinite(means);
-    return means.mse === undefined ? means : { ...means, psnr: -10 * Math.log10(means.mse) };
+    await this.writeLast(tensors);
+    if (best !== undefined) this.record(await this.options.files.writeBest(best, state.step));
+    this.reportEpoch(epoch, sums, isBest);
+    this.budget?.epochClosed(this.now() - began);
+    this.pace = { began: this.now(), steps: 0 };
   }
 
-  /** The averaged weights with the statistics that later stages need. */
-  private async averaged(): Promise<Record<string, HostTensor>> {
-    const { definition, params, engine } = this.options;
-    const { ema } = await this.program.readState();
-    const weights = unflatten(definition.specs, ema!.data);
-    if (definition.stage !== 'autoencoder') return { ...weights, ...this.statistics };
-    return { ...weights, ...(await latentStatistics(engine, params, this.patches, weights)) };
+  private reportEpoch(epoch: number, sums: Record<string, number>, best: boolean): void {
+    const { step, validation, schedule } = this.state;
+    const { stage, training } = this.options.definition;
+    const { steps_per_epoch } = training;
+    const named = Object.entries(validation).map(([name, value]) => [`validation/${name}`, value]);
+    this.log.add(step, Object.fromEntries(named));
+    this.log.flush();
+    const steps = step - (epoch - 1) * steps_per_epoch;
+    const means = Object.entries(sums).map(([name, sum]) => [name, sum / steps]);
+    this.context.emit({
+      kind: 'training-epoch',
+      stage,
+      epoch,
+      epochs: Math.ceil(endOf(schedule) / steps_per_epoch),
+      step,
+      training: Object.fromEntries(means),
+      validation,
+      seconds: (this.now() - this.pace.began) / 1000,
+      best,
+    });
   }
 
-  /** What going on from here needs besides: the weights as they are, and the optimiser's moments. */
-  private async trainingState(): Promise<Record<string, HostTensor>> {
-    const { parameters, first_moment, second_moment } = await this.program.readState();
-    return {
-      'training/parameters': parameters!,
-      'training/first_moment': first_moment!,
-      'training/second_moment': second_moment!,
-    };
+  private anneal(steps: number, reason: string): void {
+    const { state } = this;
+    const schedule = annealed(state.schedule, state.step, steps);
+    if (schedule === state.schedule) return;
+    state.schedule = schedule;
+    const text = `training ${this.options.definition.stage}: ${reason}; the learning rate falls to zero by step ${endOf(schedule)}`;
+    this.context.emit({ kind: 'message', level: 'info', text });
   }
 
-  private save(
-    which: 'best' | 'last',
-    tensors: Record<string, HostTensor>,
-    metrics: Record<string, number>,
-  ): Promise<string> {
-    return writeCheckpoint(
-      join(this.options.folder, `${which}.safetensors`),
-      this.metadata(metrics),
-      tensors,
+  /** Ctrl-C: writes where training is, and ends it. */
+  private async stop(): Promise<never> {
+    const { step, schedule } = this.state;
+    const { definition, resumeCommand } = this.options;
+    if (step > (this.lastGood?.step ?? 0)) await this.checkpoint();
+    throw interruptedError(
+      `training ${definition.stage} at step ${step} of ${endOf(schedule)}`,
+      step === 0 ? undefined : `Its state is kept: go on with \`${resumeCommand}\`.`,
     );
   }
 
-  private metadata(metrics: Record<string, number>): CheckpointMetadata {
-    const { definition, params, dataset, checkpoints } = this.options;
-    const trainedOn = Object.entries(checkpoints).map(([stage, { sha256 }]) => [stage, sha256]);
-    return {
-      stage: definition.stage,
-      model: params.model,
-      crop: params.training.crop,
-      scale: dataset.scale,
-      seed: params.seed,
-      step: this.step,
-      dataset_fingerprint: dataset.fingerprint,
-      code_version: packageVersion(),
-      metrics,
-      trained_on: Object.fromEntries(trainedOn) as CheckpointMetadata['trained_on'],
-    };
+  /** Goes back to the last good checkpoint where that helps: once after a divergence, always after a lost device. */
+  private async recover(error: unknown): Promise<void> {
+    if (error instanceof StateLost) return void (await this.restore());
+    if (!(error instanceof NotFinite)) throw error;
+    const { stage } = this.options.definition;
+    if (this.state.rate_factor < 1) throw divergedError(stage, error, this.lastGood);
+    const last = await this.restore();
+    this.state.rate_factor = 0.5;
+    if (last !== undefined) this.record(await this.options.files.rewriteLast(last.checkpoint, this.state));
+    const from = last === undefined ? 'from the beginning' : `from the checkpoint of step ${last.state.step}`;
+    this.context.emit({
+      kind: 'message',
+      level: 'warning',
+      text: `training ${stage} diverged at step ${error.step} (${error.what}): going on ${from} at half the learning rate`,
+    });
+  }
+
+  private async restore(): Promise<LastCheckpoint | undefined> {
+    const last = this.lastGood && (await this.options.files.readLast());
+    const { rate_factor } = this.state;
+    this.state = { ...stateOf(this.options, last), rate_factor };
+    await this.programs.writeState(tensorsOf(this.options, last));
+    this.pace = { began: this.now(), steps: 0 };
+    return last;
+  }
+
+  private async measureUntrained(): Promise<void> {
+    const numbers = await this.programs.validate(this.feeds, () => this.context.interrupted());
+    if (numbers !== undefined) this.state.untrained = numbers;
+  }
+
+  /** Writes last.safetensors in the middle of an epoch, once the weights are known to be good. */
+  private async checkpoint(): Promise<void> {
+    const { step, recent_losses } = this.state;
+    checkFinite(await this.programs.losses(this.feedsOfStep), step, recent_losses);
+    const { ema } = await this.programs.readState();
+    // Without the statistics of latents, which only later stages need: they read best.safetensors.
+    await this.writeLast({ ...unflatten(this.options.definition.specs, ema.data), ...this.statistics });
+    this.log.flush();
+  }
+
+  private async writeLast(tensors: Record<string, HostTensor>): Promise<void> {
+    const { files } = this.options;
+    const { parameters, first_moment, second_moment } = await this.programs.readState();
+    this.state.micro_batch = this.programs.microBatch;
+    const training = { parameters, first_moment, second_moment };
+    this.record(await files.writeLast(metadataOf(this.options, this.state), tensors, training, this.state));
+    this.lastGood = { path: files.lastPath, step: this.state.step };
+  }
+
+  private record(written: WrittenCheckpoint): void {
+    recordCheckpoint(this.options.store, this.options.run, written);
   }
 
   async dispose(): Promise<void> {
-    this.flush();
-    await this.program.dispose();
-    await this.validation.dispose();
+    await this.programs.dispose();
+    this.log.flush();
   }
 }

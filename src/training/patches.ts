@@ -1,8 +1,11 @@
 import type { HostTensor } from '../compute/engine.js';
-import type { Random } from '../random.js';
-import { type Dataset, readTile, type Split, type Tile } from '../raster/dataset.js';
-import { toUnit } from '../raster/image.js';
-import { resizeBicubic } from '../raster/resample.js';
+import type { Params, Scales } from '../config/params.js';
+import { Random } from '../random.js';
+import { type Dataset, readHighResolution, readTile, type Split, type Tile } from '../raster/dataset.js';
+import { degradedWindow } from '../raster/degrade.js';
+import { type RasterImage, toUnit } from '../raster/image.js';
+import { type FloatRaster, type PixelWindow, resizeBicubic } from '../raster/resample.js';
+import { drawScale } from './scales.js';
 
 /** A batch of windows: `image` and its bicubic `upsampled` [N, crop, crop, 3] in [0, 1], `scale` [N, 1]. */
 export interface Batch {
@@ -11,12 +14,30 @@ export interface Batch {
   scale: HostTensor;
 }
 
-/** A tile as training wants it: the image and what bicubic makes of its low-resolution copy, both in [0, 1]. */
-interface Pair {
-  width: number;
-  height: number;
-  image: Float32Array;
-  upsampled: Float32Array;
+/** How windows are cut; plain data, so that it crosses threads. */
+export interface WindowSettings {
+  crop: number;
+  /** Windows to a batch. */
+  batch: number;
+  /** Of decoded tiles that are kept. */
+  cacheBytes: number;
+  /** Each window is degraded at one of these; null: the dataset's own low-resolution files. */
+  scales: Scales | null;
+  /** Of the scales of validation. */
+  seed: number;
+}
+
+/** The settings of each thread that cuts windows: of the loader's, and of the training thread, which validates. */
+export function windowSettings({ seed, training }: Params): WindowSettings {
+  const { crop, batch, cache_bytes, scales, loader_threads } = training;
+  return { crop, batch, scales, seed, cacheBytes: Math.floor(cache_bytes / (loader_threads + 1)) };
+}
+
+/** A decoded tile, 8 bits a sample: a window's numbers are made when it is cut, for an eighth of the memory. */
+interface Picture {
+  image: RasterImage;
+  /** Its low-resolution copy in [0, 1]; not there when windows are degraded on the fly. */
+  low: FloatRaster | undefined;
 }
 
 interface Place {
@@ -25,6 +46,7 @@ interface Place {
   y: number;
   /** One of the eight ways to turn and mirror a square. */
   symmetry: number;
+  scale: number;
 }
 
 const BANDS = 3;
@@ -32,62 +54,81 @@ const SYMMETRIES = 8;
 
 /** Cuts training windows out of a dataset's tiles. Decoded tiles are kept up to a budget, the oldest given up first. */
 export class Patches {
-  private readonly cache = new Map<string, Pair>();
+  private readonly cache = new Map<string, Picture>();
   private cached = 0;
+  private readonly splits = new Map<Split, readonly Tile[]>();
 
   constructor(
-    private readonly dataset: Dataset,
-    private readonly crop: number,
-    private readonly batch: number,
-    private readonly cacheBytes: number,
+    readonly dataset: Dataset,
+    readonly settings: WindowSettings,
   ) {}
 
-  /** Windows at random tiles, places and symmetries; the same for the same generator. */
+  /** Windows at random tiles, places, symmetries and scales; the same for the same generator. */
   async random(split: Split, random: Random): Promise<Batch> {
-    const tiles = this.dataset.split(split);
-    const places = Array.from({ length: this.batch }, (): Place => {
+    const { crop, batch, scales } = this.settings;
+    const tiles = this.tiles(split);
+    const places = Array.from({ length: batch }, (): Place => {
       const tile = tiles[random.integer(tiles.length)]!;
       return {
         tile,
-        x: random.integer(tile.width - this.crop + 1),
-        y: random.integer(tile.height - this.crop + 1),
+        x: random.integer(tile.width - crop + 1),
+        y: random.integer(tile.height - crop + 1),
         symmetry: random.integer(SYMMETRIES),
+        scale: scales === null ? this.dataset.scale : drawScale(scales, random),
       };
     });
     return this.cut(places);
   }
 
-  /** Every whole window of a split's tiles, side by side, as batches; the last is filled up from the first. */
+  /**
+   * Every whole window of a split's tiles, side by side, as batches; the last is filled up from the first. The scale
+   * of a window depends on the seed and its place alone: two validations measure the same.
+   */
   async *all(split: Split): AsyncGenerator<Batch> {
+    const { crop, batch } = this.settings;
     const places: Place[] = [];
-    for (const tile of this.dataset.split(split)) {
-      for (let y = 0; y + this.crop <= tile.height; y += this.crop) {
-        for (let x = 0; x + this.crop <= tile.width; x += this.crop) places.push({ tile, x, y, symmetry: 0 });
+    for (const tile of this.tiles(split)) {
+      for (let y = 0; y + crop <= tile.height; y += crop) {
+        for (let x = 0; x + crop <= tile.width; x += crop) {
+          places.push({ tile, x, y, symmetry: 0, scale: this.fixedScale(tile, x, y) });
+        }
       }
     }
-    for (let start = 0; start < places.length; start += this.batch) {
-      const some = Array.from({ length: this.batch }, (_, index) => places[(start + index) % places.length]!);
+    for (let start = 0; start < places.length; start += batch) {
+      const some = Array.from({ length: batch }, (_, index) => places[(start + index) % places.length]!);
       yield this.cut(some);
     }
   }
 
+  private tiles(split: Split): readonly Tile[] {
+    const known = this.splits.get(split);
+    if (known !== undefined) return known;
+    const tiles = this.dataset.split(split);
+    this.splits.set(split, tiles);
+    return tiles;
+  }
+
+  private fixedScale(tile: Tile, x: number, y: number): number {
+    const { scales, seed } = this.settings;
+    if (scales === null) return this.dataset.scale;
+    return drawScale(scales, Random.from(seed, 'scale of a window', tile.id, x, y));
+  }
+
   private async cut(places: Place[]): Promise<Batch> {
-    const size = this.crop * this.crop * BANDS;
-    const shape = [places.length, this.crop, this.crop, BANDS];
+    const { crop } = this.settings;
+    const size = crop * crop * BANDS;
+    const shape = [places.length, crop, crop, BANDS];
     const image = new Float32Array(places.length * size);
     const upsampled = new Float32Array(places.length * size);
     for (const [index, place] of places.entries()) {
-      const pair = await this.pair(place.tile);
-      copyWindow(pair.image, pair.width, place, this.crop, image.subarray(index * size, (index + 1) * size));
-      copyWindow(
-        pair.upsampled,
-        pair.width,
-        place,
-        this.crop,
-        upsampled.subarray(index * size, (index + 1) * size),
-      );
+      const picture = await this.picture(place.tile);
+      const [from, to] = [index * size, (index + 1) * size];
+      const { x, y, symmetry } = place;
+      const { width, data } = picture.image;
+      turnedLevels(data, width, (y * width + x) * BANDS, symmetry, crop, image.subarray(from, to));
+      turned(upsampledWindow(picture, place, crop), symmetry, crop, upsampled.subarray(from, to));
     }
-    const scale = new Float32Array(places.length).fill(this.dataset.scale);
+    const scale = Float32Array.from(places, (place) => place.scale);
     return {
       image: { shape, data: image },
       upsampled: { shape, data: upsampled },
@@ -95,40 +136,85 @@ export class Patches {
     };
   }
 
-  private async pair(tile: Tile): Promise<Pair> {
+  private async picture(tile: Tile): Promise<Picture> {
     const known = this.cache.get(tile.id);
     if (known !== undefined) return known;
-    const { hr, lr } = await readTile(this.dataset, tile);
-    const low = { data: toUnit(lr), width: lr.width, height: lr.height, bands: BANDS };
-    const pair: Pair = {
-      width: hr.width,
-      height: hr.height,
-      image: toUnit(hr),
-      upsampled: resizeBicubic(low, hr.width, hr.height),
-    };
-    const bytes = pair.image.byteLength + pair.upsampled.byteLength;
+    const picture = await this.read(tile);
+    const bytes = bytesOf(picture);
     for (const [id, oldest] of this.cache) {
-      if (this.cached + bytes <= this.cacheBytes) break;
+      if (this.cached + bytes <= this.settings.cacheBytes) break;
       this.cache.delete(id);
-      this.cached -= oldest.image.byteLength + oldest.upsampled.byteLength;
+      this.cached -= bytesOf(oldest);
     }
-    this.cache.set(tile.id, pair);
+    this.cache.set(tile.id, picture);
     this.cached += bytes;
-    return pair;
+    return picture;
+  }
+
+  private async read(tile: Tile): Promise<Picture> {
+    if (this.settings.scales !== null) {
+      return { image: await readHighResolution(this.dataset, tile), low: undefined };
+    }
+    const { hr, lr } = await readTile(this.dataset, tile);
+    return { image: hr, low: { data: toUnit(lr), width: lr.width, height: lr.height, bands: BANDS } };
   }
 }
 
-/** Copies a square window, turned: bit 0 of the symmetry mirrors columns, bit 1 rows, bit 2 swaps the two. */
-function copyWindow(from: Float32Array, width: number, place: Place, size: number, to: Float32Array): void {
-  const { symmetry } = place;
-  for (let row = 0; row < size; row++) {
-    for (let column = 0; column < size; column++) {
-      const [r, c] = (symmetry & 4) === 0 ? [row, column] : [column, row];
-      const y = place.y + ((symmetry & 2) === 0 ? r : size - 1 - r);
-      const x = place.x + ((symmetry & 1) === 0 ? c : size - 1 - c);
-      const source = (y * width + x) * BANDS;
-      const target = (row * size + column) * BANDS;
-      for (let band = 0; band < BANDS; band++) to[target + band] = from[source + band]!;
+function bytesOf({ image, low }: Picture): number {
+  return image.data.byteLength + (low?.data.byteLength ?? 0);
+}
+
+/** What bicubic makes of the window's low-resolution copy. */
+function upsampledWindow({ image, low }: Picture, { x, y, scale }: Place, crop: number): Float32Array {
+  const window: PixelWindow = { x, y, width: crop, height: crop };
+  return low === undefined
+    ? degradedWindow(image, scale, window)
+    : resizeBicubic(low, image.width, image.height, window);
+}
+
+/** Where the numbers of a turned square come from: bit 0 mirrors columns, bit 1 rows, bit 2 swaps the two. */
+function turning(symmetry: number, size: number, rowLength: number) {
+  const across = (symmetry & 1) === 0 ? BANDS : -BANDS;
+  const down = (symmetry & 2) === 0 ? rowLength : -rowLength;
+  const start = (across < 0 ? (size - 1) * BANDS : 0) + (down < 0 ? (size - 1) * rowLength : 0);
+  return (symmetry & 4) === 0 ? { start, column: across, row: down } : { start, column: down, row: across };
+}
+
+/** Turns a square of numbers into `to`. */
+function turned(from: Float32Array, symmetry: number, size: number, to: Float32Array): void {
+  const { start, column, row } = turning(symmetry, size, size * BANDS);
+  let target = 0;
+  for (let y = 0; y < size; y++) {
+    let source = start + y * row;
+    for (let x = 0; x < size; x++) {
+      to[target] = from[source]!;
+      to[target + 1] = from[source + 1]!;
+      to[target + 2] = from[source + 2]!;
+      target += BANDS;
+      source += column;
+    }
+  }
+}
+
+/** The same of a square in an image of 8-bit samples, at `origin`, as numbers in [0, 1]. */
+function turnedLevels(
+  from: Uint8Array,
+  width: number,
+  origin: number,
+  symmetry: number,
+  size: number,
+  to: Float32Array,
+): void {
+  const { start, column, row } = turning(symmetry, size, width * BANDS);
+  let target = 0;
+  for (let y = 0; y < size; y++) {
+    let source = origin + start + y * row;
+    for (let x = 0; x < size; x++) {
+      to[target] = from[source]! / 255;
+      to[target + 1] = from[source + 1]! / 255;
+      to[target + 2] = from[source + 2]! / 255;
+      target += BANDS;
+      source += column;
     }
   }
 }

@@ -9,8 +9,7 @@ import { neuralOperatorSpecs } from '../models/neural-operator.js';
 import { alphaBars } from '../models/noise-schedule.js';
 import type { Loss } from '../nn/optimiser.js';
 import { type ParameterSpecs, prefixed } from '../nn/parameters.js';
-import type { Random } from '../random.js';
-import type { Batch } from './patches.js';
+import type { NoiseSettings, NoisyBatch } from './noise.js';
 
 /** What is particular to a stage; the loop is the same for all. */
 export interface StageDefinition {
@@ -22,8 +21,10 @@ export interface StageDefinition {
   loss: Loss;
   /** What the loss takes for each step. */
   inputs: Signature['inputs'];
-  /** A batch, and fresh noise where the stage wants some, as the loss takes it. */
-  feeds(batch: Batch, random: Random): Record<string, HostTensor>;
+  /** What is drawn with each batch besides windows; null: nothing. */
+  noise: NoiseSettings | null;
+  /** A batch, with its noise where the stage takes some, as the loss takes it. */
+  feeds(batch: NoisyBatch): Record<string, HostTensor>;
   /** The reported number that says which epoch was best; lower is better. */
   criterion: string;
 }
@@ -77,6 +78,7 @@ function autoencoderStage(params: Params): StageDefinition {
     training: params.training.autoencoder,
     specs: autoencoderSpecs(config),
     needs: NEEDS.autoencoder,
+    noise: null,
     inputs: imageInputs(params),
     criterion: 'loss',
     feeds: ({ image, upsampled }) => ({ image, upsampled }),
@@ -102,6 +104,7 @@ function neuralOperatorStage(params: Params): StageDefinition {
       options.spectral_rate,
     ),
     needs: NEEDS['neural-operator'],
+    noise: null,
     inputs: { ...imageInputs(params), scale: [training.batch, 1] },
     criterion: 'image_l1',
     feeds: ({ image, upsampled, scale }) => ({ image, upsampled, scale }),
@@ -129,6 +132,7 @@ function diffusionStage(params: Params): StageDefinition {
     training: training.diffusion,
     specs: diffusionSpecs(model.diffusion, model.autoencoder.latent_channels),
     needs: NEEDS.diffusion,
+    noise: { shape: shapes.latent, timesteps: bars.length },
     inputs: {
       ...imageInputs(params),
       scale: shapes.perImage,
@@ -137,14 +141,13 @@ function diffusionStage(params: Params): StageDefinition {
       alpha_bar: [training.batch, 1, 1, 1],
     },
     criterion: 'loss',
-    feeds: ({ image, upsampled, scale }, random) => {
-      const timesteps = Float32Array.from({ length: training.batch }, () => random.integer(bars.length));
-      const noise = new Float32Array(shapes.latent.reduce((product, length) => product * length, 1));
+    feeds: ({ image, upsampled, scale, noise }) => {
+      const { latent, timesteps } = noise!;
       return {
         image,
         upsampled,
         scale,
-        noise: { shape: shapes.latent, data: random.fillNormal(noise) },
+        noise: latent,
         timestep: { shape: shapes.perImage, data: timesteps },
         alpha_bar: { shape: [training.batch, 1, 1, 1], data: timesteps.map((t) => bars[t]!) },
       };

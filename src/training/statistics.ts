@@ -12,6 +12,7 @@ import {
 } from '../models/hndsr.js';
 import { prefixed, withPrefix } from '../nn/parameters.js';
 import { Random } from '../random.js';
+import { parts } from './feeds.js';
 import type { Patches } from './patches.js';
 
 /** How many training batches the statistics are measured on. */
@@ -19,15 +20,19 @@ const BATCHES = 16;
 /** A channel that never varies is left as it is, not divided by zero. */
 const SMALLEST_DEVIATION = 1e-6;
 
-/** Per channel mean and standard deviation of what `measured` makes of random training batches. */
+/**
+ * Per channel mean and standard deviation of what `measured` makes of random training batches, `microBatch` windows to
+ * a run.
+ */
 async function channelMoments(
   engine: Engine,
   params: Params,
   patches: Patches,
   constants: Record<string, HostTensor>,
+  microBatch: number,
   measured: (inputs: TensorMap) => tf.Tensor,
 ): Promise<{ mean: HostTensor; deviation: HostTensor }> {
-  const shapes = windowShapes(params.model, params.training.batch, params.training.crop);
+  const shapes = windowShapes(params.model, microBatch, params.training.crop);
   const program = await engine.compile(
     (inputs) => {
       const values = measured(inputs);
@@ -39,14 +44,20 @@ async function channelMoments(
   const mean = new Float64Array(channels);
   const square = new Float64Array(channels);
   const random = Random.from(params.seed, 'statistics');
-  for (let batch = 0; batch < BATCHES; batch++) {
-    const found = await program.run({ ...(await patches.random('train', random)) });
-    for (let channel = 0; channel < channels; channel++) {
-      mean[channel]! += found.mean!.data[channel]! / BATCHES;
-      square[channel]! += found.square!.data[channel]! / BATCHES;
+  try {
+    for (let batch = 0; batch < BATCHES; batch++) {
+      const cut = parts({ ...(await patches.random('train', random)) }, microBatch);
+      for (const part of cut) {
+        const found = await program.run(part);
+        for (let channel = 0; channel < channels; channel++) {
+          mean[channel]! += found.mean!.data[channel]! / (BATCHES * cut.length);
+          square[channel]! += found.square!.data[channel]! / (BATCHES * cut.length);
+        }
+      }
     }
+  } finally {
+    await program.dispose();
   }
-  await program.dispose();
   const deviation = square.map((one, channel) =>
     Math.max(SMALLEST_DEVIATION, Math.sqrt(Math.max(0, one - mean[channel]! ** 2))),
   );
@@ -63,12 +74,14 @@ export async function latentStatistics(
   params: Params,
   patches: Patches,
   autoencoder: Record<string, HostTensor>,
+  microBatch = params.training.batch,
 ): Promise<Record<string, HostTensor>> {
   const { mean, deviation } = await channelMoments(
     engine,
     params,
     patches,
     prefixed('autoencoder', autoencoder),
+    microBatch,
     (inputs) =>
       encode(params.model.autoencoder, withPrefix('autoencoder', inputs), toNetworkRange(inputs.image!)),
   );
@@ -81,8 +94,9 @@ export async function residualStatistics(
   params: Params,
   patches: Patches,
   constants: Record<string, HostTensor>,
+  microBatch = params.training.batch,
 ): Promise<Record<string, HostTensor>> {
-  const { deviation } = await channelMoments(engine, params, patches, constants, (inputs) => {
+  const { deviation } = await channelMoments(engine, params, patches, constants, microBatch, (inputs) => {
     const hndsr = new Hndsr(params.model, inputs);
     const latent = hndsr.operatorLatent(toNetworkRange(inputs.upsampled!), inputs.scale as tf.Tensor2D);
     return tf.sub(hndsr.latentOf(toNetworkRange(inputs.image!)), latent);

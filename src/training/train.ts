@@ -3,39 +3,57 @@ import type { Engine } from '../compute/engine.js';
 import { selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
-import { checkpointsFolder } from '../config/project.js';
+import { checkpointsFolder, overfitFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { gitState } from '../git.js';
-import { LATENT_FACTOR } from '../models/autoencoder.js';
-import { type Checkpoint, checkTogether, readCheckpoint } from '../models/checkpoint.js';
 import type { Stage } from '../models/hndsr.js';
-import { type Dataset, openDataset, SPLITS } from '../raster/dataset.js';
-import { finishRun, startRun } from '../store/runs.js';
+import { type Dataset, openDataset } from '../raster/dataset.js';
+import { finishRun, latestRun, runOfCheckpoint, startRun } from '../store/runs.js';
 import { openStore } from '../store/store.js';
-import { packageVersion } from '../version.js';
-import { runLoop, type StageResult } from './loop.js';
-
-import { defineStage, NEEDS } from './stages.js';
+import { packageVersion, packageVersions } from '../version.js';
+import { type LoopResult, runLoop } from './loop.js';
+import type { LoopOptions, TrainingLimits } from './loop-options.js';
+import { judgeOverfit, type Overfit } from './overfit.js';
+import { checkTrainable, readNeeds } from './requirements.js';
+import { whereToGoOn } from './resume.js';
+import { StageCheckpoints } from './stage-checkpoints.js';
+import { defineStage, type StageDefinition } from './stages.js';
+import { SystemSampler } from './system-sampler.js';
+import { isFinished, settingsOf, type TrainingState } from './training-state.js';
 
 export interface TrainOptions {
   cwd: string;
   params: Params;
   stages: Stage[];
+  /** Go on where each stage was stopped; what is finished stays as it is. */
+  resume?: boolean;
+  limits?: TrainingLimits;
 }
 
-export interface TrainedStage extends StageResult {
+export interface TrainedStage {
   stage: Stage;
-  run: number;
+  /** The run's number; null if the stage was finished before. */
+  run: number | null;
   engine: string;
   device: string;
   seconds: number;
+  /** The step at which it was resumed; null if it began. */
+  resumedAt: number | null;
+  steps: number;
+  /** Path and SHA-256 of the best checkpoint, and what validation said of it. */
+  best: string;
+  sha256: string;
+  validation: Record<string, number>;
+  /** The share of the time of the steps that went by without a batch to work on; null if none was taken. */
+  waitingShare: number | null;
+  overfit?: Overfit;
 }
 
 /**
  * Trains stages in order, on a thread of their own.
- * @throws HndsrError DATASET_MISSING, CHECKPOINT_MISSING, CHECKPOINT_MISMATCH, HASH_MISMATCH, TRAINING_DIVERGED,
- *   DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
+ * @throws HndsrError DATASET_MISSING, CHECKPOINT_MISSING, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, HASH_MISMATCH,
+ *   TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
  */
 export async function train(
   options: TrainOptions,
@@ -48,7 +66,7 @@ export async function train(
 export async function trainJob(options: TrainOptions, context: JobContext): Promise<TrainedStage[]> {
   const { cwd, params, stages } = options;
   const dataset = await openDataset(join(cwd, params.data.output));
-  checkDataset(dataset, params);
+  checkTrainable(dataset, params);
   await readNeeds(cwd, stages[0]!, params);
   const { engine, reason } = await selectEngine();
   context.emit({
@@ -58,7 +76,11 @@ export async function trainJob(options: TrainOptions, context: JobContext): Prom
   });
   const trained: TrainedStage[] = [];
   try {
-    for (const stage of stages) trained.push(await trainStage(stage, options, dataset, engine, context));
+    for (const stage of stages) {
+      // A stage that was just trained leaves checkpoints of later ones without ground: those begin anew.
+      const isNewBelow = trained.some(({ run }) => run !== null);
+      trained.push(await trainStage(stage, options, dataset, { engine, reason }, context, isNewBelow));
+    }
   } finally {
     await engine.dispose();
   }
@@ -67,14 +89,59 @@ export async function trainJob(options: TrainOptions, context: JobContext): Prom
 
 async function trainStage(
   stage: Stage,
-  { cwd, params }: TrainOptions,
+  { cwd, params, stages, resume = false, limits = {} }: TrainOptions,
   dataset: Dataset,
-  engine: Engine,
+  { engine, reason }: { engine: Engine; reason: string },
   context: JobContext,
+  isNewBelow: boolean,
 ): Promise<TrainedStage> {
   const began = performance.now();
   const definition = defineStage(stage, params);
   const checkpoints = await readNeeds(cwd, stage, params);
+  const folder = limits.overfit === undefined ? checkpointsFolder(cwd, stage) : overfitFolder(cwd, stage);
+  const files = new StageCheckpoints(folder, stage);
+  await files.prepare();
+  const settings = settingsOf(stage, params, dataset, checkpoints, limits.overfit);
+  const resumed = resume
+    ? await whereToGoOn(files, stage, settings, limits.maxSteps, isNewBelow, context.emit)
+    : undefined;
+  const finish = (state: TrainingState, run: number | null, waitingShare: number | null): TrainedStage => ({
+    stage,
+    run,
+    engine: engine.name,
+    device: engine.device,
+    seconds: (performance.now() - began) / 1000,
+    resumedAt: resumed?.state.step ?? null,
+    waitingShare,
+    ...resultOf(state, files, definition, limits.overfit),
+  });
+  if (resumed !== undefined && isFinished(resumed.state)) {
+    const { step } = resumed.state;
+    context.emit({ kind: 'message', level: 'info', text: `${stage} is finished, at step ${step}` });
+    return finish(resumed.state, null, null);
+  }
+  const named = stages.length > 1 ? 'all' : stage;
+  const overfit = limits.overfit === undefined ? '' : ` --overfit ${limits.overfit}`;
+  const resumeCommand = `hndsr train --stage ${named}${overfit} --resume`;
+  const given = { definition, params, dataset, engine, checkpoints, files, settings, limits, resumeCommand };
+  const { state, run, waitingShare } = await recordedRun(
+    cwd,
+    { ...given, ...(resumed === undefined ? {} : { resumed }) },
+    reason,
+    context,
+  );
+  return finish(state, run, waitingShare);
+}
+
+/** Runs the loop as a run of the store. */
+async function recordedRun(
+  cwd: string,
+  options: Omit<LoopOptions, 'store' | 'run'>,
+  engineReason: string,
+  context: JobContext,
+): Promise<LoopResult & { run: number }> {
+  const { definition, params, dataset, engine, files, limits, resumed } = options;
+  const stage = limits.overfit === undefined ? definition.stage : `overfit/${definition.stage}`;
   const store = openStore(cwd);
   try {
     const run = startRun(store, {
@@ -85,86 +152,50 @@ async function trainStage(
       params,
       datasetFingerprint: dataset.fingerprint,
       codeVersion: packageVersion(),
+      engineReason,
+      versions: packageVersions(),
+      resumedFrom:
+        resumed === undefined
+          ? null
+          : (runOfCheckpoint(store, resumed.checkpoint.sha256) ?? latestRun(store, stage)?.id ?? null),
+      firstStep: (resumed?.state.step ?? 0) + 1,
       ...(await gitState(cwd)),
     });
+    const sampler = SystemSampler.start(store, run, context.emit);
     try {
-      const folder = checkpointsFolder(cwd, stage);
-      const result = await runLoop(
-        { definition, params, dataset, engine, checkpoints, folder, store, run },
-        context,
-      );
-      finishRun(store, run, 'completed', { path: result.best, sha256: result.sha256 });
-      const seconds = (performance.now() - began) / 1000;
-      return { ...result, stage, run, engine: engine.name, device: engine.device, seconds };
+      const result = await runLoop({ ...options, store, run }, context);
+      finishRun(store, run, 'completed', { path: files.bestPath, sha256: result.state.best!.sha256 });
+      return { ...result, run };
     } catch (error) {
       const interrupted = error instanceof HndsrError && error.code === 'INTERRUPTED';
-      finishRun(store, run, interrupted ? 'interrupted' : 'failed');
+      try {
+        finishRun(store, run, interrupted ? 'interrupted' : 'failed');
+      } catch {
+        // The store may lie on the disk that is full: what went wrong first is what the user must hear of.
+      }
       throw error;
+    } finally {
+      sampler.stop();
     }
   } finally {
     store.close();
   }
 }
 
-/** The best checkpoints of the stages that this one builds on, checked to belong together and to these params. */
-async function readNeeds(
-  cwd: string,
-  stage: Stage,
-  params: Params,
-): Promise<Partial<Record<Stage, Checkpoint>>> {
-  const checkpoints: Partial<Record<Stage, Checkpoint>> = {};
-  for (const need of NEEDS[stage]) {
-    const checkpoint = await readCheckpoint(join(checkpointsFolder(cwd, need), 'best.safetensors'), need);
-    checkConfig(checkpoint, params);
-    checkpoints[need] = checkpoint;
-  }
-  checkTogether(checkpoints);
-  return checkpoints;
-}
-
-function checkConfig(checkpoint: Checkpoint, params: Params): void {
-  const { stage } = checkpoint;
-  const relevant = (model: Params['model'], crop: number): string =>
-    JSON.stringify(
-      stage === 'autoencoder' ? model.autoencoder : [model.autoencoder, model.neural_operator, crop],
-    );
-  if (relevant(checkpoint.model, checkpoint.crop) === relevant(params.model, params.training.crop)) return;
-  throw new HndsrError(
-    'CHECKPOINT_MISMATCH',
-    `the ${stage} checkpoint was trained with other sizes than params.yaml has under \`model\` or \`training.crop\``,
-    { hint: `Run \`hndsr train --stage ${stage}\` again, or restore those keys.` },
-  );
-}
-
-function checkDataset(dataset: Dataset, { training, model }: Params): void {
-  for (const split of SPLITS.slice(0, 2)) {
-    const tiles = dataset.split(split);
-    if (tiles.length === 0) {
-      throw new HndsrError(
-        'DATASET_INVALID',
-        `the dataset in ${dataset.folder} has no tile in its ${split} split`,
-        {
-          hint: 'Give `hndsr etl` more images, or change data.split in params.yaml.',
-        },
-      );
-    }
-    const small = tiles.find((tile) => tile.width < training.crop || tile.height < training.crop);
-    if (small !== undefined) {
-      throw new HndsrError(
-        'DATASET_INVALID',
-        `tile ${small.id} is ${small.width}x${small.height}, smaller than training.crop (${training.crop})`,
-        {
-          hint: 'Lower training.crop in params.yaml, or run `hndsr etl` again, which leaves such tiles out.',
-        },
-      );
-    }
-  }
-  const grid = training.crop / LATENT_FACTOR;
-  if (model.neural_operator.modes > grid / 2) {
-    throw new HndsrError(
-      'CONFIG_INVALID',
-      `params.yaml: \`model.neural_operator.modes\` is ${model.neural_operator.modes}, but a crop of ${training.crop} has only ${grid / 2} frequencies`,
-      { hint: `Set it to ${grid / 2} or less, or raise training.crop.` },
-    );
-  }
+function resultOf(
+  { step, best, untrained }: TrainingState,
+  files: StageCheckpoints,
+  { criterion }: StageDefinition,
+  windows: number | undefined,
+): Pick<TrainedStage, 'steps' | 'best' | 'sha256' | 'validation' | 'overfit'> {
+  const { sha256, validation } = best!;
+  return {
+    steps: step,
+    best: files.bestPath,
+    sha256,
+    validation,
+    ...(windows === undefined
+      ? {}
+      : { overfit: judgeOverfit(windows, criterion, untrained![criterion]!, validation[criterion]!) }),
+  };
 }

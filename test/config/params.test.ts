@@ -2,6 +2,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { loadParams } from '../../src/config/params.js';
 import { temporaryFolder } from '../pipeline/project.js';
 
@@ -50,6 +51,34 @@ describe('params.yaml', () => {
         location: { file: 'params.yaml', line, column: 10 },
       }),
     );
+  });
+
+  it.each(['null', '[2]', '[2, 3.5, 8]', '{ from: 1.5, to: 4 }'])('takes training.scales %s', (scales) => {
+    expect(loadParams(cwd, [`training.scales=${scales}`]).training.scales).toEqual(parse(scales) as unknown);
+  });
+
+  it.each([
+    [
+      '4',
+      '`: must be null, a list of scales such as [2, 4], or { from: 2, to: 4 }; all above 1 and at most 8',
+    ],
+    ['all', '`: must be null, a list'],
+    ['{ from: 2 }', '`: must be null, a list'],
+    ['[]', '`: Too small'],
+    ['[1]', '.0`: Too small: expected number to be >1'],
+    ['[2, 9]', '.1`: Too big: expected number to be <=8'],
+    ['{ from: 1, to: 2 }', '.from`: Too small: expected number to be >1'],
+    ['{ from: 4, to: 2 }', '`: `from` must be below `to`'],
+  ])('refuses training.scales %s, and says why', (scales, message) => {
+    expect(() => loadParams(cwd, [`training.scales=${scales}`])).toThrow(
+      `params.yaml: \`training.scales${message}`,
+    );
+  });
+
+  it('needs no key that came with a later version', async () => {
+    await edit(/ {2}loader_threads: 1\n/, '');
+    await edit(/ {2}scales: null\n/, '');
+    expect(loadParams(cwd).training).toMatchObject({ loader_threads: 1, scales: null });
   });
 
   it('refuses a value out of its range', async () => {

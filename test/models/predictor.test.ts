@@ -118,6 +118,14 @@ describe('a prediction', () => {
     }
   });
 
+  it('has the size that is asked for, where the scale alone would give another', async () => {
+    // What is left of 32 x 17 pixels at x3; back by the scale it would be 33 x 18.
+    const low = scene(11, 6);
+    const found = await predict(untrained, low, { scale: 3, target: { width: 32, height: 17 } });
+    expect([found.width, found.height]).toEqual([32, 17]);
+    expectNumbersClose(found.operator!, clamped(resizeBicubic(low, 32, 17)), 1e-5, 'the operator');
+  });
+
   it('is nearly the same on both engines', async () => {
     const eager = new EagerEngine('cpu');
     const other = await Predictor.create(eager, checkpoints, 2);

@@ -32,6 +32,8 @@ export function tinyParams(...overrides: string[]): Params {
     'model.diffusion.timesteps=20',
     'training.crop=16',
     'training.batch=2',
+    // A thread cannot load TypeScript: tests of threads run the compiled modules.
+    'training.loader_threads=0',
     ...overrides,
   ]);
 }

@@ -2,9 +2,14 @@ import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type HostTensor, hostTensor } from '../../src/compute/engine.js';
 import {
+  ACCUMULATION_INPUTS,
+  accumulationScalars,
+  accumulationState,
+  gradientAccumulation,
   type Loss,
   type OptimiserOptions,
   optimiserState,
+  optimiserStep,
   STEP_INPUTS,
   stepScalars,
   trainingStep,
@@ -115,6 +120,39 @@ describe.each(ENGINES)('a training step on %s', (_name, create) => {
       expectNumbersClose(after.ema!.data, plain.ema, 1e-5, `the average after ${step}`);
     }
     await program.dispose();
+  });
+
+  it('in two halves, gradients averaged over parts, is the same step', async () => {
+    const options = { weightDecay: 0.1, gradientClip: 25, emaDecay: 0.9 };
+    const state = optimiserState(SPECS, initialise(SPECS, 1, 'bowl'));
+    const whole = await engine.compile(trainingStep(SPECS, bowl, options), {
+      inputs: { ...STEP_INPUTS, strength: [] },
+      state,
+    });
+    const first = await engine.compile(gradientAccumulation(SPECS, bowl), {
+      inputs: { ...ACCUMULATION_INPUTS, strength: [] },
+      state: accumulationState(state.parameters),
+    });
+    const second = await engine.compile(optimiserStep(SPECS, options), {
+      inputs: { ...STEP_INPUTS, gradient: state.parameters.shape },
+      state,
+    });
+    for (let step = 1; step <= 3; step++) {
+      const scalars = stepScalars(step, 0.1);
+      const found = await whole.run({ ...scalars, strength: hostTensor([], [2]) });
+      // Parts that differ, of the same mean.
+      for (const [part, strength] of [1, 4, 1].entries()) {
+        await first.run({ ...accumulationScalars(part, 3), strength: hostTensor([], [strength]) });
+      }
+      const { gradient } = await first.readState();
+      const applied = await second.run({ ...scalars, gradient: gradient! });
+      expectNumbersClose(applied.gradient_norm!.data, found.gradient_norm!.data, 1e-5, 'the norm');
+      const [actual, expected] = [await second.readState(), await whole.readState()];
+      for (const name of Object.keys(expected)) {
+        expectNumbersClose(actual[name]!.data, expected[name]!.data, 1e-5, `${name} after ${step}`);
+      }
+      await first.writeState({ parameters: actual.parameters! });
+    }
   });
 
   it('finds the bottom of the bowl', async () => {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromUnit, type RasterImage, readImage, toUnit } from '../../src/raster/image.js';
-import { resizeBicubic, resizeBicubic8 } from '../../src/raster/resample.js';
+import { resizeBicubic, resizeBicubic8, resizeBicubicPart } from '../../src/raster/resample.js';
 
 const shared = fileURLToPath(new URL('../../../shared/', import.meta.url));
 const source = `${shared}data/aerial-1m/15628870_15_x1020_y0.png`;
@@ -75,6 +75,37 @@ describe('bicubic resampling', () => {
     );
   });
 
+  it('a window of the 8-bit path has the same bytes as that part of the whole result', () => {
+    const lengths = fc.record({ width: size, height: size, outWidth: size, outHeight: size });
+    fc.assert(
+      // Equal sizes matter, since a pass that changes nothing is left out.
+      fc.property(lengths, fc.boolean(), fc.nat(), fc.nat(), (lengthsOf, same, across, down) => {
+        const { width, height, outWidth } = lengthsOf;
+        const outHeight = same ? height : lengthsOf.outHeight;
+        const image = { width, height, bands: 3, data: new Uint8Array(width * height * 3) };
+        for (let index = 0; index < image.data.length; index++) image.data[index] = (index * index * 7) % 256;
+        const x = across % outWidth;
+        const y = down % outHeight;
+        const window = {
+          x,
+          y,
+          width: 1 + (down % (outWidth - x)),
+          height: 1 + (across % (outHeight - y)),
+        };
+        const whole = resizeBicubic8(image, outWidth, outHeight);
+        const part = resizeBicubic8(image, outWidth, outHeight, window);
+        expect([part.width, part.height]).toEqual([window.width, window.height]);
+        for (let row = 0; row < window.height; row++) {
+          const start = ((y + row) * outWidth + x) * 3;
+          const rowLength = window.width * 3;
+          expect(part.data.subarray(row * rowLength, (row + 1) * rowLength)).toEqual(
+            whole.data.subarray(start, start + rowLength),
+          );
+        }
+      }),
+    );
+  });
+
   it('a constant image stays that constant at any ratio', () => {
     fc.assert(
       fc.property(
@@ -105,6 +136,15 @@ describe('bicubic resampling', () => {
     expect(same.data).not.toBe(image.data);
     const unit = toUnit(image);
     expect(resizeBicubic({ ...image, data: unit }, 5, 4)).toEqual(unit);
+  });
+
+  it('refuses a part of the source that does not hold what the window is made of', () => {
+    const part = { width: 4, height: 8, bands: 1, data: new Float32Array(32) };
+    const within = { x: 4, y: 0, width: 4, height: 8 };
+    const upsample = (x: number) =>
+      resizeBicubicPart(part, within, { width: 8, height: 8 }, 16, 16, { x, y: 0, width: 2, height: 16 });
+    expect(upsample(12)).toHaveLength(32);
+    expect(() => upsample(8)).toThrow(/does not hold/);
   });
 
   it('refuses a window outside the output grid', () => {

@@ -30,11 +30,14 @@ const RUN: NewRun = {
   seed: 1,
   engine: 'onnx',
   device: 'cpu',
+  engineReason: 'the only one',
   params: { batch: 2 },
   datasetFingerprint: 'd',
   codeVersion: '0',
+  versions: { hndsr: '0', node: '20' },
   gitCommit: null,
   gitDirty: null,
+  resumedFrom: null,
 };
 
 describe('runs', () => {

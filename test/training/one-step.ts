@@ -3,6 +3,7 @@ import type { Stage } from '../../src/models/hndsr.js';
 import { optimiserState, STEP_INPUTS, stepScalars, trainingStep } from '../../src/nn/optimiser.js';
 import { initialise, prefixed, split } from '../../src/nn/parameters.js';
 import { Random } from '../../src/random.js';
+import { withNoise } from '../../src/training/noise.js';
 import { defineStage, frozen, NEEDS } from '../../src/training/stages.js';
 import { uniform } from '../compute/compare.js';
 import { everyParameter, statisticsOf, tinyCheckpoints, tinyParams } from '../models/tiny.js';
@@ -21,7 +22,7 @@ export async function oneStep(
   trained: boolean,
 ): Promise<StepResult> {
   const params = tinyParams(`training.crop=${crop}`);
-  const { specs, loss, inputs, training, feeds } = defineStage(stage, params);
+  const { specs, loss, inputs, training, feeds, noise } = defineStage(stage, params);
   const checkpoints = tinyCheckpoints(params);
   const constants = {
     ...frozen(Object.fromEntries(NEEDS[stage].map((need) => [need, checkpoints[need]]))),
@@ -44,7 +45,7 @@ export async function oneStep(
     emaDecay: training.ema_decay,
   });
   const program = await engine.compile(fn, { inputs: { ...inputs, ...STEP_INPUTS }, constants, state });
-  const given = feeds(batch, Random.from(5, stage));
+  const given = feeds(withNoise(batch, noise, Random.from(5, stage)));
   const numbers = await program.run({ ...given, ...stepScalars(1, training.learning_rate) });
   const after = await program.readState();
   const validation = await engine.compile((all) => loss(split(specs, all.parameters!), all), {

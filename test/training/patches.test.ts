@@ -1,10 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Scales } from '../../src/config/params.js';
 import { Random } from '../../src/random.js';
-import type { Dataset } from '../../src/raster/dataset.js';
-import { type Batch, Patches } from '../../src/training/patches.js';
+import { type Dataset, datasetOf } from '../../src/raster/dataset.js';
+import { readImage, toUnit } from '../../src/raster/image.js';
+import { resizeBicubic, resizeBicubic8 } from '../../src/raster/resample.js';
+import { type Batch, Patches, type WindowSettings } from '../../src/training/patches.js';
 import { type Painter, writeDataset } from './project.js';
 
 const CROP = 8;
@@ -28,6 +31,15 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
+const settings = (changed: Partial<WindowSettings> = {}): WindowSettings => ({
+  crop: CROP,
+  batch: 4,
+  cacheBytes: PLENTY,
+  scales: null,
+  seed: 1,
+  ...changed,
+});
+
 interface Address {
   tile: number;
   x: number;
@@ -47,7 +59,7 @@ const indices = (batch: Batch): number[] => [...Array(batch.image.shape[0]).keys
 describe('all windows of a split', () => {
   const collect = async (batch: number): Promise<Batch[]> => {
     const found: Batch[] = [];
-    for await (const one of new Patches(dataset, CROP, batch, PLENTY).all('train')) found.push(one);
+    for await (const one of new Patches(dataset, settings({ batch })).all('train')) found.push(one);
     return found;
   };
 
@@ -91,7 +103,7 @@ describe('all windows of a split', () => {
 
 describe('random windows', () => {
   const draw = async (count: number, cacheBytes = PLENTY, seed = 1): Promise<Batch[]> => {
-    const patches = new Patches(dataset, CROP, 4, cacheBytes);
+    const patches = new Patches(dataset, settings({ cacheBytes }));
     const random = Random.from(seed, 'patches');
     const batches: Batch[] = [];
     while (batches.length < count) batches.push(await patches.random('train', random));
@@ -107,14 +119,17 @@ describe('random windows', () => {
     const all = await draw(10);
     expect(await draw(10, 0)).toEqual(all);
     // One tile and a bit: every other draw gives one up.
-    expect(await draw(10, WIDTH * HEIGHT * 3 * 4 * 2.5)).toEqual(all);
+    expect(await draw(10, WIDTH * HEIGHT * 3 * 1.5)).toEqual(all);
   });
 
   it('of tiles that are kept in memory need no file any more', async () => {
     const kept = await mkdtemp(join(tmpdir(), 'hndsr-patches-'));
     const tiles = await writeDataset(kept, { splits: ['train', 'train'] });
-    const bytesOfTile = 2 * 32 * 32 * 3 * 4;
-    const [all, one] = [2, 1].map((count) => new Patches(tiles, CROP, 16, count * bytesOfTile));
+    // 8-bit pixels, and those of the low-resolution copy as numbers.
+    const bytesOfTile = 32 * 32 * 3 + 8 * 8 * 3 * 4;
+    const [all, one] = [2, 1].map(
+      (count) => new Patches(tiles, settings({ batch: 16, cacheBytes: count * bytesOfTile })),
+    );
     const before = await all!.random('train', Random.from(1));
     expect(await one!.random('train', Random.from(1))).toEqual(before);
     await rm(kept, { recursive: true });
@@ -167,5 +182,86 @@ describe('random windows', () => {
       }
     }
     expect(compared).toBeGreaterThan(10_000);
+  });
+});
+
+describe('windows at scales of their own', () => {
+  const mixed = (scales: Scales, changed: Partial<WindowSettings> = {}): Patches =>
+    new Patches(dataset, settings({ scales, ...changed }));
+
+  async function gather(batches: AsyncIterable<Batch>): Promise<Batch[]> {
+    const found: Batch[] = [];
+    for await (const batch of batches) found.push(batch);
+    return found;
+  }
+
+  it("at the dataset's scale are the ones made from its low-resolution files", async () => {
+    const files = await gather(new Patches(dataset, settings()).all('train'));
+    expect(await gather(mixed([4]).all('train'))).toEqual(files);
+  });
+
+  it('need no low-resolution file', async () => {
+    const lone = await mkdtemp(join(tmpdir(), 'hndsr-patches-'));
+    const tiles = await writeDataset(lone, { splits: ['train'] });
+    for (const name of await readdir(lone)) if (name.endsWith('_lr.png')) await rm(join(lone, name));
+    const { scale } = await new Patches(tiles, settings({ scales: [2] })).random('train', Random.from(1));
+    expect(scale.data).toEqual(Float32Array.of(2, 2, 2, 2));
+    await rm(lone, { recursive: true });
+  });
+
+  it('have of each scale what degrading the whole tile by it and enlarging it again gives', async () => {
+    // Neither 40 nor 28 pixels are a multiple of these.
+    const batches = await gather(mixed([1.7, 2.5, 3.3]).all('validation'));
+    const seen = new Set<number>();
+    const hr = await readImage(join(folder, 'tile1.png'), { maxPixels: 1e6 });
+    for (const batch of batches) {
+      for (const index of indices(batch)) {
+        const scale = [1.7, 2.5, 3.3].find((one) => Math.fround(one) === batch.scale.data[index])!;
+        seen.add(scale);
+        const { x, y } = address(batch, index, 0, 0);
+        const low = resizeBicubic8(hr, Math.round(WIDTH / scale), Math.round(HEIGHT / scale));
+        const whole = resizeBicubic({ ...low, data: toUnit(low) }, WIDTH, HEIGHT);
+        for (let row = 0; row < CROP; row++) {
+          const from = ((y + row) * WIDTH + x) * 3;
+          const at = (index * CROP + row) * CROP * 3;
+          expect(batch.upsampled.data.subarray(at, at + CROP * 3)).toEqual(
+            whole.subarray(from, from + CROP * 3),
+          );
+        }
+      }
+    }
+    expect(seen.size).toBe(3);
+  });
+
+  it('are drawn by the generator: each of a list, all of a range, small ones as often as large ones', async () => {
+    const drawn = async (scales: Scales): Promise<number[]> => {
+      const patches = mixed(scales, { batch: 200 });
+      const random = Random.from(1);
+      const [first, second] = [await patches.random('train', random), await patches.random('train', random)];
+      expect(await patches.random('train', Random.from(1))).toEqual(first);
+      return [...first.scale.data, ...second.scale.data];
+    };
+    const list = await drawn([2, 3, 4]);
+    for (const one of [2, 3, 4]) expect(list.filter((scale) => scale === one).length).toBeGreaterThan(90);
+    const range = await drawn({ from: 1.5, to: 6 });
+    expect(range.every((scale) => scale >= 1.5 && scale <= 6)).toBe(true);
+    expect(new Set(range).size).toBeGreaterThan(390);
+    const small = range.filter((scale) => scale < 3).length;
+    expect(small).toBeGreaterThan(160);
+    expect(small).toBeLessThan(240);
+  });
+
+  it('are the same in every validation, whatever other tiles there are', async () => {
+    const scales = { from: 2, to: 4 };
+    const batch = ((HEIGHT - (HEIGHT % CROP)) / CROP) * (WIDTH / CROP);
+    const patches = mixed(scales, { batch });
+    const [first] = await gather(patches.all('validation'));
+    expect(await gather(patches.all('validation'))).toEqual([first]);
+    expect(new Set(first!.scale.data).size).toBe(batch);
+    const { tiles } = dataset;
+    const alone = datasetOf({ ...dataset, tiles: tiles.filter(({ split }) => split === 'validation') });
+    expect(await gather(new Patches(alone, settings({ scales, batch })).all('validation'))).toEqual([first]);
+    const [other] = await gather(mixed(scales, { batch, seed: 2 }).all('validation'));
+    expect(other!.scale).not.toEqual(first!.scale);
   });
 });

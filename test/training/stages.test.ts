@@ -3,6 +3,7 @@ import { sizeOf } from '../../src/compute/engine.js';
 import { STAGES } from '../../src/models/hndsr.js';
 import { alphaBars } from '../../src/models/noise-schedule.js';
 import { Random } from '../../src/random.js';
+import { withNoise } from '../../src/training/noise.js';
 import { defineStage, NEEDS } from '../../src/training/stages.js';
 import { uniform } from '../compute/compare.js';
 import { tinyParams, tinySpecs } from '../models/tiny.js';
@@ -19,7 +20,7 @@ describe.each(STAGES)('the stage %s', (stage) => {
   const definition = defineStage(stage, params);
 
   it('is fed exactly what its loss takes', () => {
-    const feeds = definition.feeds(batch, Random.from(1));
+    const feeds = definition.feeds(withNoise(batch, definition.noise, Random.from(1)));
     expect(Object.fromEntries(Object.entries(feeds).map(([name, one]) => [name, one.shape]))).toEqual(
       definition.inputs,
     );
@@ -27,7 +28,8 @@ describe.each(STAGES)('the stage %s', (stage) => {
   });
 
   it('draws the same for the same generator', () => {
-    expect(definition.feeds(batch, Random.from(1))).toEqual(definition.feeds(batch, Random.from(1)));
+    const draw = () => definition.feeds(withNoise(batch, definition.noise, Random.from(1)));
+    expect(draw()).toEqual(draw());
   });
 
   it('trains its own parameters and freezes the stages before it', () => {
@@ -43,13 +45,23 @@ it('the diffusion stage draws times from the whole schedule, each with its share
   const random = Random.from(3);
   const times = new Set<number>();
   for (let step = 0; step < 20; step++) {
-    const { timestep, alpha_bar } = definition.feeds(batch, random);
+    const { timestep, alpha_bar } = definition.feeds(withNoise(batch, definition.noise, random));
     for (const [index, time] of timestep!.data.entries()) {
       times.add(time);
       expect(alpha_bar!.data[index]).toBe(Math.fround(bars[time]!));
     }
   }
   expect([...times].sort((a, b) => a - b)).toEqual(Array.from({ length: bars.length }, (_, time) => time));
+});
+
+it.each(STAGES)('weight decay pulls at the weights of %s, never at biases', (stage) => {
+  const { specs } = defineStage(stage, params);
+  const decaying = Object.keys(specs).filter((name) => specs[name]!.decays);
+  const free = Object.keys(specs).filter((name) => !specs[name]!.decays);
+  for (const name of free) expect(name).toMatch(/\.bias$/);
+  for (const name of decaying) expect(name).not.toMatch(/bias|norm|gain/);
+  expect(free.length).toBeGreaterThan(0);
+  expect(decaying.length).toBeGreaterThan(0);
 });
 
 it('only the spectral weights of the operator learn at a rate of their own', () => {

@@ -8,7 +8,7 @@ import { GraphEngine } from '../../src/compute/graph/engine.js';
 import { encode } from '../../src/models/autoencoder.js';
 import { LATENT_DEVIATION, LATENT_MEAN, RESIDUAL_DEVIATION, toNetworkRange } from '../../src/models/hndsr.js';
 import { Random } from '../../src/random.js';
-import { Patches } from '../../src/training/patches.js';
+import { Patches, windowSettings } from '../../src/training/patches.js';
 import { frozen } from '../../src/training/stages.js';
 import { latentStatistics, residualStatistics } from '../../src/training/statistics.js';
 import { expectNumbersClose, runOnce } from '../compute/compare.js';
@@ -21,7 +21,7 @@ let folder: string;
 let patches: Patches;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hndsr-statistics-'));
-  patches = new Patches(await writeDataset(folder), params.training.crop, params.training.batch, 1e9);
+  patches = new Patches(await writeDataset(folder), windowSettings(params));
 });
 afterAll(async () => {
   await engine.dispose();

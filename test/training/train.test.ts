@@ -95,6 +95,11 @@ describe('training all stages', () => {
       kind: 'message',
       text: expect.stringMatching(/^engine graph on cpu: /),
     });
+    const said = events.flatMap((event) => (event.kind === 'message' ? [event.text] : []));
+    for (const stage of STAGES) {
+      const pattern = new RegExp(`^training ${stage} waited for data \\d+\\.\\d % of the time of its steps$`);
+      expect(said.filter((text) => pattern.test(text))).toHaveLength(1);
+    }
     expect(Object.keys(await checkpointFiles(cwd)).sort()).toEqual(
       STAGES.flatMap((stage) => [
         `checkpoints/${stage}/best.safetensors`,
@@ -116,16 +121,21 @@ describe('training all stages', () => {
       diffusion: [RESIDUAL_DEVIATION],
     };
     for (const stage of STAGES) {
-      const { tensors, metrics, crop, scale, model: sizes } = model[stage];
+      const { tensors, metrics, crop, scale, scales, model: sizes } = model[stage];
       expect(Object.keys(tensors).sort()).toEqual(
         [...Object.keys(specs[stage]), ...statistics[stage]].sort(),
       );
-      expect({ crop, scale, sizes }).toEqual({ crop: 16, scale: 4, sizes: quickParams().model });
+      expect({ crop, scale, scales, sizes }).toEqual({
+        crop: 16,
+        scale: 4,
+        scales: [4],
+        sizes: quickParams().model,
+      });
       const best = epochs.filter((event) => event.stage === stage && event.best).at(-1)!;
       expect(metrics).toEqual(best.validation);
     }
     const store = openStore(cwd);
-    for (const { stage, best, sha256, run } of trained) {
+    for (const { stage, best, sha256, run, waitingShare } of trained) {
       expect(latestRun(store, stage)).toMatchObject({
         id: run,
         status: 'completed',
@@ -133,9 +143,11 @@ describe('training all stages', () => {
         engine: 'onnx',
         seed: 4,
       });
-      expect(metricsOf(store, run, 'loss').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
-      expect(metricsOf(store, run, 'validation/loss').map(({ step }) => step)).toEqual([3, 6]);
-      expect(metricsOf(store, run, 'gradient_norm').every(({ value }) => value! > 0)).toBe(true);
+      expect(metricsOf(store, run!, 'loss').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(metricsOf(store, run!, 'validation/loss').map(({ step }) => step)).toEqual([3, 6]);
+      expect(metricsOf(store, run!, 'gradient_norm').every(({ value }) => value! > 0)).toBe(true);
+      expect(metricsOf(store, run!, 'waiting_share')).toEqual([{ step: 6, value: waitingShare }]);
+      expect(waitingShare! > 0 && waitingShare! < 1).toBe(true);
     }
     store.close();
   });
@@ -263,7 +275,9 @@ describe('learning', () => {
     const before = await checkpointFiles(cwd);
     const error = await refused(cwd, ['autoencoder'], quickParams('training.autoencoder.learning_rate=1e30'));
     expect(error.code).toBe('TRAINING_DIVERGED');
-    expect(error.message).toMatch(/^training autoencoder diverged at step 2: \w+ is (NaN|Infinity)$/);
+    expect(error.message).toMatch(
+      /^training autoencoder diverged at step 2, also at half the learning rate: \w+ is (NaN|Infinity); the losses before it: 0\.\d+; this training had no checkpoint yet$/,
+    );
     expect(error.hint).toContain('training.autoencoder.learning_rate');
     expect(await checkpointFiles(cwd)).toEqual(before);
     const store = openStore(cwd);
@@ -285,13 +299,15 @@ describe('learning', () => {
 });
 
 describe('an interrupt', () => {
-  it('before the first epoch ends leaves nothing but the run', async () => {
+  it('before the first epoch ends leaves where training is, and the run', async () => {
     const cwd = await project();
     const seen = (events: HndsrEvent[]): boolean => events.some((event) => event.kind === 'progress');
     const error = await refused(cwd, ['autoencoder'], quickParams(), seen);
     expect(error.code).toBe('INTERRUPTED');
     expect(error.message).toBe('training autoencoder at step 1 of 6 was interrupted');
-    expect(await checkpointFiles(cwd)).toEqual({});
+    expect(error.hint).toBe('Its state is kept: go on with `hndsr train --stage autoencoder --resume`.');
+    expect(Object.keys(await checkpointFiles(cwd))).toEqual(['checkpoints/autoencoder/last.safetensors']);
+    expect((await readCheckpoint(fileOf(cwd, 'autoencoder', 'last'), 'autoencoder')).step).toBe(1);
     const store = openStore(cwd);
     expect(latestRun(store, 'autoencoder')?.status).toBe('interrupted');
     store.close();
@@ -317,7 +333,11 @@ describe('an interrupt', () => {
     const stopping = new AbortController();
     const events: HndsrEvent[] = [];
     const running = train(
-      { cwd, params: quickParams('training.autoencoder.epochs=1000'), stages: ['autoencoder'] },
+      {
+        cwd,
+        params: quickParams('training.autoencoder.epochs=1000', 'training.loader_threads=2'),
+        stages: ['autoencoder'],
+      },
       {
         emit: (event) => {
           events.push(event);

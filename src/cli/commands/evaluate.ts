@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { loadParams } from '../../config/params.js';
-import { action, collect } from '../context.js';
+import { action, collect, scaleFlag } from '../context.js';
 import { table } from '../render/table.js';
 
 const EXAMPLES = `
 Examples:
   hndsr evaluate
   hndsr evaluate -S sampling.strength=0
+  hndsr evaluate --scale 3
   hndsr evaluate -S evaluation.split=validation --json`;
 
 export function register(program: Command): void {
@@ -15,20 +16,33 @@ export function register(program: Command): void {
     .summary('the model and its baselines on a split of the dataset')
     .description(
       'Measures the trained model, the operator alone and bicubic on the same tiles: PSNR, SSIM and, where weights ' +
-        'are given, LPIPS. Writes metrics.json, tiles.json, panel.png and report.md to reports/evaluation/.',
+        'are given, LPIPS. Writes metrics.json, tiles.json, panel.png and report.md to reports/evaluation/, or to ' +
+        "reports/evaluation-xS/ for another scale than the dataset's.",
+    )
+    .option(
+      '-s, --scale <factor>',
+      "above 1 and at most 8, degrading on the fly (default: the dataset's)",
+      scaleFlag,
     )
     .option('-S, --set <key=value>', 'override a key of params.yaml (repeatable)', collect, [])
     .addHelpText('after', EXAMPLES)
     .action(
-      action<{ set: string[] }>(async (context, { set }) => {
+      action<{ set: string[]; scale?: number }>(async (context, { set, scale }) => {
         const { evaluate } = await import('../../evaluation/evaluate.js');
         const { scoreRows } = await import('../../evaluation/report.js');
         const { metrics, folder } = await evaluate(
-          { cwd: context.cwd, params: loadParams(context.cwd, set) },
+          {
+            cwd: context.cwd,
+            params: loadParams(context.cwd, set),
+            ...(scale === undefined ? {} : { scale }),
+          },
           context,
         );
         const rows = [['', 'model', 'operator', 'bicubic'], ...scoreRows(metrics)];
-        context.print({ ...metrics, folder }, `${table(rows)}\n${metrics.images} tiles; report in ${folder}`);
+        context.print(
+          { ...metrics, folder },
+          `${table(rows)}\n${metrics.images} tiles at x${metrics.scale}; report in ${folder}`,
+        );
       }),
     );
 }
