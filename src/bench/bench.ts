@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { selectEngine } from '../compute/select.js';
+import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import { defaultParams } from '../config/params.js';
 import type { JobContext } from '../events.js';
@@ -15,6 +15,7 @@ export interface BenchOptions {
   runs: number;
   /** Threads of the processor; all of them unless set. */
   threads?: number;
+  compute?: ComputeChoice;
 }
 
 export interface BenchResult extends Timing {
@@ -40,9 +41,10 @@ export async function bench(
 export async function benchJob(options: BenchOptions, context: JobContext): Promise<BenchResult> {
   const { benchmark, runs } = options;
   const threads = options.threads ?? availableParallelism();
-  const { engine, reason } = await selectEngine({ threads });
+  const selection = await selectEngine({ ...options.compute, threads });
+  const { engine } = selection;
   const { name, device } = engine;
-  context.emit({ kind: 'message', level: 'info', text: `engine ${name} on ${device}: ${reason}` });
+  context.emit({ kind: 'message', level: 'info', text: describeSelection(selection) });
   const { model, upscale, training } = defaultParams();
   const work = { config: model, batch: upscale.batch, size: training.crop, samplerSteps: SAMPLER_STEPS };
   try {

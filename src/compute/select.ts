@@ -46,6 +46,11 @@ export async function selectEngine(choice: ComputeChoice = {}): Promise<Selectio
   return automatic(engine === 'auto', choice);
 }
 
+/** What is chosen, as one line for a person. */
+export function describeSelection({ engine, reason }: Selection): string {
+  return `engine ${engine.name} on ${engine.device}: ${reason}`;
+}
+
 /** The fastest that can be used: a GPU if there is one, else the cpu. */
 async function automatic(withTensorflow: boolean, choice: ComputeChoice): Promise<Selection> {
   const against: string[] = [];

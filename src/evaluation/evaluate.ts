@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { checkWritable, writeAtomic } from '../atomic.js';
-import { selectEngine } from '../compute/select.js';
+import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { checkpointsFolder } from '../config/project.js';
@@ -26,6 +26,7 @@ export interface EvaluateOptions {
   params: Params;
   /** Above 1 and at most 8; the dataset's unless set. At another one tiles are degraded from their truth. */
   scale?: number;
+  compute?: ComputeChoice;
 }
 
 /** The model as it is sampled, the operator alone (strength 0), and what anyone has without a model. */
@@ -83,7 +84,7 @@ export async function evaluate(
 
 /** `evaluate` in the calling thread. */
 export async function evaluateJob(
-  { cwd, params, scale: wanted }: EvaluateOptions,
+  { cwd, params, scale: wanted, compute }: EvaluateOptions,
   context: JobContext,
 ): Promise<EvaluationResult> {
   const began = performance.now();
@@ -105,12 +106,9 @@ export async function evaluateJob(
   await checkWritable(join(folder, 'metrics.json'));
   const warning = scaleWarning('the model', checkpoints, scale);
   if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
-  const { engine, reason } = await selectEngine();
-  context.emit({
-    kind: 'message',
-    level: 'info',
-    text: `engine ${engine.name} on ${engine.device}: ${reason}`,
-  });
+  const selection = await selectEngine(compute);
+  const { engine } = selection;
+  context.emit({ kind: 'message', level: 'info', text: describeSelection(selection) });
   try {
     const { weights, sha256 } = evaluation.lpips;
     const lpips =

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkWritable, writeAtomic } from '../atomic.js';
-import { selectEngine } from '../compute/select.js';
+import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { objectsFolder } from '../config/project.js';
@@ -29,6 +29,7 @@ export interface UpscaleOptions {
   /** A version of the registry; the one in production unless set. */
   version?: number;
   overwrite: boolean;
+  compute?: ComputeChoice;
 }
 
 export interface UpscaleResult {
@@ -64,12 +65,10 @@ export async function upscaleJob(options: UpscaleOptions, context: JobContext): 
   const { version, checkpoints } = await registeredModel(options);
   const warning = scaleWarning(`version ${version}`, checkpoints, scale);
   if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
-  const { engine, reason } = await selectEngine();
-  context.emit({
-    kind: 'message',
-    level: 'info',
-    text: `version ${version}, engine ${engine.name} on ${engine.device}: ${reason}`,
-  });
+  const selection = await selectEngine(options.compute);
+  const { engine } = selection;
+  const text = `version ${version}, ${describeSelection(selection)}`;
+  context.emit({ kind: 'message', level: 'info', text });
   try {
     const predictor = await Predictor.create(engine, checkpoints, params.upscale.batch);
     const low = { data: toUnit(image), width: image.width, height: image.height, bands: image.bands };

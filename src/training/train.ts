@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Engine } from '../compute/engine.js';
-import { selectEngine } from '../compute/select.js';
+import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { checkpointsFolder, overfitFolder } from '../config/project.js';
@@ -29,6 +29,7 @@ export interface TrainOptions {
   /** Go on where each stage was stopped; what is finished stays as it is. */
   resume?: boolean;
   limits?: TrainingLimits;
+  compute?: ComputeChoice;
 }
 
 export interface TrainedStage {
@@ -53,7 +54,7 @@ export interface TrainedStage {
 /**
  * Trains stages in order, on a thread of their own.
  * @throws HndsrError DATASET_MISSING, CHECKPOINT_MISSING, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, HASH_MISMATCH,
- *   TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
+ *   ENGINE_UNAVAILABLE, TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
  */
 export async function train(
   options: TrainOptions,
@@ -64,16 +65,13 @@ export async function train(
 
 /** `train` in the calling thread. */
 export async function trainJob(options: TrainOptions, context: JobContext): Promise<TrainedStage[]> {
-  const { cwd, params, stages } = options;
+  const { cwd, params, stages, compute } = options;
   const dataset = await openDataset(join(cwd, params.data.output));
   checkTrainable(dataset, params);
   await readNeeds(cwd, stages[0]!, params);
-  const { engine, reason } = await selectEngine();
-  context.emit({
-    kind: 'message',
-    level: 'info',
-    text: `engine ${engine.name} on ${engine.device}: ${reason}`,
-  });
+  const selection = await selectEngine(compute);
+  const { engine, reason } = selection;
+  context.emit({ kind: 'message', level: 'info', text: describeSelection(selection) });
   const trained: TrainedStage[] = [];
   try {
     for (const stage of stages) {

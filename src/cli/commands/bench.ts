@@ -1,10 +1,16 @@
 import type { Command } from 'commander';
 import { action, numberFlag } from '../context.js';
+import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
 
 const EXAMPLES = `
 Examples:
   hndsr bench train-step
   hndsr bench upscale --runs 3 --threads 1 --json`;
+
+interface BenchFlags extends DeviceFlags {
+  runs: number;
+  threads?: number;
+}
 
 const BENCHMARKS = {
   'train-step': 'a training step of a reference net: 22 convolutions, batch 8, Adam',
@@ -21,9 +27,7 @@ export function register(program: Command): void {
     )
     .addHelpText('after', EXAMPLES);
   for (const [name, description] of Object.entries(BENCHMARKS)) {
-    bench
-      .command(name)
-      .description(description)
+    withDeviceFlags(bench.command(name).description(description))
       .option('--runs <count>', 'runs that are timed', numberFlag('--runs', 1, 10_000, true), 20)
       .option(
         '--threads <count>',
@@ -31,11 +35,17 @@ export function register(program: Command): void {
         numberFlag('--threads', 1, 1024, true),
       )
       .action(
-        action<{ runs: number; threads?: number }>(async (context, { runs, threads }) => {
+        action<BenchFlags>(async (context, flags) => {
+          const { runs, threads } = flags;
           const library = await import('../../bench/bench.js');
           const benchmark = name as keyof typeof BENCHMARKS;
           const result = await library.bench(
-            { benchmark, runs, ...(threads === undefined ? {} : { threads }) },
+            {
+              benchmark,
+              runs,
+              compute: computeChoice(flags),
+              ...(threads === undefined ? {} : { threads }),
+            },
             context,
           );
           const { medianMs, bestMs, gflopPerSecond, engine, device } = result;

@@ -1,7 +1,13 @@
 import type { Command } from 'commander';
 import { loadParams } from '../../config/params.js';
 import { action, collect, scaleFlag } from '../context.js';
+import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
 import { table } from '../render/table.js';
+
+interface EvaluateFlags extends DeviceFlags {
+  set: string[];
+  scale?: number;
+}
 
 const EXAMPLES = `
 Examples:
@@ -11,8 +17,7 @@ Examples:
   hndsr evaluate -S evaluation.split=validation --json`;
 
 export function register(program: Command): void {
-  program
-    .command('evaluate')
+  withDeviceFlags(program.command('evaluate'))
     .summary('the model and its baselines on a split of the dataset')
     .description(
       'Measures the trained model, the operator alone and bicubic on the same tiles: PSNR, SSIM and, where weights ' +
@@ -27,13 +32,15 @@ export function register(program: Command): void {
     .option('-S, --set <key=value>', 'override a key of params.yaml (repeatable)', collect, [])
     .addHelpText('after', EXAMPLES)
     .action(
-      action<{ set: string[]; scale?: number }>(async (context, { set, scale }) => {
+      action<EvaluateFlags>(async (context, flags) => {
+        const { set, scale } = flags;
         const { evaluate } = await import('../../evaluation/evaluate.js');
         const { scoreRows } = await import('../../evaluation/report.js');
         const { metrics, folder } = await evaluate(
           {
             cwd: context.cwd,
             params: loadParams(context.cwd, set),
+            compute: computeChoice(flags),
             ...(scale === undefined ? {} : { scale }),
           },
           context,

@@ -3,6 +3,7 @@ import { loadParams } from '../../config/params.js';
 import { ExitCode } from '../../errors.js';
 import type { TrainedStage } from '../../training/train.js';
 import { action, collect, numberFlag } from '../context.js';
+import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
 
 /** As in models/hndsr.ts, which would load TensorFlow.js before --help is printed. */
 const STAGES = ['autoencoder', 'neural-operator', 'diffusion'] as const;
@@ -16,7 +17,7 @@ Examples:
   hndsr train --stage neural-operator --max-steps 20
   hndsr train --stage diffusion --json`;
 
-interface TrainFlags {
+interface TrainFlags extends DeviceFlags {
   stage: (typeof STAGES)[number] | 'all';
   resume: boolean;
   maxSteps?: number;
@@ -26,8 +27,7 @@ interface TrainFlags {
 }
 
 export function register(program: Command): void {
-  program
-    .command('train')
+  withDeviceFlags(program.command('train'))
     .summary('train one stage of the model, or all in order')
     .description(
       'Trains one stage on the dataset that `hndsr etl` made, with the numbers of params.yaml. The operator needs ' +
@@ -57,7 +57,8 @@ export function register(program: Command): void {
     .option('-S, --set <key=value>', 'override a key of params.yaml (repeatable)', collect, [])
     .addHelpText('after', EXAMPLES)
     .action(
-      action<TrainFlags>(async (context, { stage, resume, maxSteps, maxMinutes, overfit, set }) => {
+      action<TrainFlags>(async (context, flags) => {
+        const { stage, resume, maxSteps, maxMinutes, overfit, set } = flags;
         const { train } = await import('../../training/train.js');
         const trained = await train(
           {
@@ -66,6 +67,7 @@ export function register(program: Command): void {
             stages: stage === 'all' ? [...STAGES] : [stage],
             resume,
             limits: { maxSteps, maxMinutes, overfit },
+            compute: computeChoice(flags),
           },
           context,
         );

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { loadParams } from '../../config/params.js';
 import { action, collect, numberFlag, scaleFlag } from '../context.js';
+import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
 
-interface UpscaleFlags {
+interface UpscaleFlags extends DeviceFlags {
   output: string;
   scale: number;
   model?: number;
@@ -21,8 +22,7 @@ Examples:
   hndsr upscale scene.png -o larger.png --scale 2.5 --model 1`;
 
 export function register(program: Command): void {
-  program
-    .command('upscale')
+  withDeviceFlags(program.command('upscale'))
     .summary('an image -> a super-resolved image')
     .description(
       'Upscales an 8-bit image (PNG, JPEG, WebP, TIFF) by the model version in production, window by window. The ' +
@@ -74,6 +74,7 @@ export function register(program: Command): void {
             },
             seed: flags.seed ?? params.seed,
             overwrite: flags.overwrite,
+            compute: computeChoice(flags),
             ...(flags.model === undefined ? {} : { version: flags.model }),
           },
           context,
