@@ -200,8 +200,8 @@ class TrainingRun {
     const share = this.loader.waitedMilliseconds / this.stepMilliseconds;
     this.pending.push({ step: this.step, values: { waiting_share: share } });
     this.flush();
-    const text = `training ${stage} waited for data ${(100 * share).toFixed(1)} % of the time of its steps`;
-    context.emit({ kind: 'message', level: 'info', text });
+    const text = `waited for data ${(100 * share).toFixed(1)} % of the time of its steps`;
+    context.emit({ kind: 'done', task: `training ${stage}`, text });
     return share;
   }
 
