@@ -137,8 +137,8 @@ class TrainingLoop {
     const { stage } = this.options.definition;
     const share = this.feeds.waitedMilliseconds / Math.max(this.stepMilliseconds, Number.EPSILON);
     this.log.add(this.state.step, { waiting_share: share });
-    const text = `training ${stage} waited for data ${(100 * share).toFixed(1)} % of the time of its steps`;
-    this.context.emit({ kind: 'message', level: 'info', text });
+    const text = `waited for data ${(100 * share).toFixed(1)} % of the time of its steps`;
+    this.context.emit({ kind: 'done', task: `training ${stage}`, text });
     return share;
   }
 
