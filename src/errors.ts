@@ -36,6 +36,8 @@ const EXIT_BY_CODE = {
   ENGINE_UNAVAILABLE: ExitCode.failed,
   KERNEL_UNSUPPORTED: ExitCode.failed,
   STORE_INVALID: ExitCode.failed,
+  STORE_BUSY: ExitCode.failed,
+  RUN_MISSING: ExitCode.failed,
   VERSION_MISSING: ExitCode.failed,
   VERSION_DUPLICATE: ExitCode.failed,
   PROMOTION_NOT_ALLOWED: ExitCode.notMet,

@@ -4,8 +4,20 @@
  */
 export type HndsrEvent =
   | { kind: 'message'; level: 'info' | 'warning' | 'debug'; text: string }
-  /** Work of known size; `detail` is what a person wants to see beside the count (a loss, a file name). */
-  | { kind: 'progress'; task: string; done: number; total: number; detail?: string }
+  | {
+      /** Work of known size; it may begin with some of it done already. */
+      kind: 'progress';
+      task: string;
+      done: number;
+      total: number;
+      /** What a person wants to see beside the count: a loss, a file name. */
+      detail?: string;
+      /** How fast it goes, in `unit`, where that says more than the count: samples, not steps. */
+      perSecond?: number;
+      unit?: string;
+      /** Filled in by the renderer, from how the count went, unless the work knows better. */
+      remainingSeconds?: number;
+    }
   /** The end of a piece of work, kept on the screen. */
   | { kind: 'done'; task: string; text: string }
   | {

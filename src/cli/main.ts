@@ -25,6 +25,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'the model and its baselines on a split of the dataset',
     load: () => import('./commands/evaluate.js'),
   },
+  runs: {
+    summary: 'training runs: what they ran on, and their curves',
+    load: () => import('./commands/runs.js'),
+  },
   registry: {
     summary: 'model versions, their stages and gates',
     load: () => import('./commands/registry.js'),

@@ -44,7 +44,7 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
   const { version: number } = await verify(options.cwd, options.version);
   const store = openStore(options.cwd);
   try {
-    const result = store.database.transaction(() => move(store, number, options)).immediate();
+    const result = store.write(() => move(store, number, options));
     if ('refused' in result) throw refusal(number, options, result.refused);
     return result;
   } finally {
@@ -155,38 +155,36 @@ export async function rollback({ cwd, actor, reason }: RollbackOptions): Promise
   await verify(cwd, candidate);
   const store = openStore(cwd);
   try {
-    return store.database
-      .transaction(() => {
-        const current = findVersion(store, 'production').version;
-        if (previousProduction(store) !== candidate) {
-          throw new HndsrError('PROMOTION_NOT_ALLOWED', 'another promotion or rollback came in between', {
-            hint: 'Look at `hndsr registry history` and decide again.',
-          });
-        }
-        setVersionStage(store, current, 'archived');
-        setVersionStage(store, candidate, 'production');
-        const event = { actor, reason, gates: null };
-        const admitted = eventsOf(store, candidate).findLast(
-          ({ kind, toStage }) => kind === 'promoted' && toStage === 'production',
-        );
-        recordEvent(store, {
-          ...event,
-          version: current,
-          kind: 'rolled-back',
-          fromStage: 'production',
-          toStage: 'archived',
+    return store.write(() => {
+      const current = findVersion(store, 'production').version;
+      if (previousProduction(store) !== candidate) {
+        throw new HndsrError('PROMOTION_NOT_ALLOWED', 'another promotion or rollback came in between', {
+          hint: 'Look at `hndsr registry history` and decide again.',
         });
-        recordEvent(store, {
-          ...event,
-          gates: admitted?.gates ?? null,
-          version: candidate,
-          kind: 'restored',
-          fromStage: 'archived',
-          toStage: 'production',
-        });
-        return { restored: candidate, rolledBack: current };
-      })
-      .immediate();
+      }
+      setVersionStage(store, current, 'archived');
+      setVersionStage(store, candidate, 'production');
+      const event = { actor, reason, gates: null };
+      const admitted = eventsOf(store, candidate).findLast(
+        ({ kind, toStage }) => kind === 'promoted' && toStage === 'production',
+      );
+      recordEvent(store, {
+        ...event,
+        version: current,
+        kind: 'rolled-back',
+        fromStage: 'production',
+        toStage: 'archived',
+      });
+      recordEvent(store, {
+        ...event,
+        gates: admitted?.gates ?? null,
+        version: candidate,
+        kind: 'restored',
+        fromStage: 'archived',
+        toStage: 'production',
+      });
+      return { restored: candidate, rolledBack: current };
+    });
   } finally {
     store.close();
   }

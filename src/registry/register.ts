@@ -53,7 +53,7 @@ export async function register(options: RegisterOptions): Promise<Registration> 
   }
   const store = openStore(cwd);
   try {
-    return store.database.transaction(() => insertOnce(store, options, evaluation, artifacts)).immediate();
+    return store.write(() => insertOnce(store, options, evaluation, artifacts));
   } finally {
     store.close();
   }

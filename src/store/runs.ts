@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { isAlive, thisProcess } from './process-identity.js';
 import type { Store } from './store.js';
 
 export interface NewRun {
@@ -6,21 +6,35 @@ export interface NewRun {
   seed: number;
   engine: string;
   device: string;
+  /** Why this engine and device, in words for a person. */
+  engineReason: string;
   params: object;
   datasetFingerprint: string;
   codeVersion: string;
+  /** Of hndsr and of what computes, by package name; packageVersions() in version.ts gives them. */
+  versions: Record<string, string>;
   gitCommit: string | null;
   gitDirty: boolean | null;
+  /** The run that this one goes on with; null if it begins anew. */
+  resumedFrom: number | null;
+  /** Number of the first step that this run takes; 1 unless given. */
+  firstStep?: number;
 }
 
 /** `abandoned`: it is written down as running, but its process is gone. */
 export type RunStatus = 'running' | 'completed' | 'failed' | 'interrupted' | 'abandoned';
 
-export interface Run extends NewRun {
+export interface Run extends Omit<NewRun, 'engineReason' | 'firstStep'> {
   id: number;
   status: RunStatus;
   startedAt: string;
   endedAt: string | null;
+  host: string;
+  process: number;
+  firstStep: number;
+  /** Null of a run that was written down before reasons were. */
+  engineReason: string | null;
+  /** The one that the run ended with. */
   checkpoint: { path: string; sha256: string } | null;
 }
 
@@ -32,71 +46,133 @@ interface RunRow {
   ended_at: string | null;
   host: string;
   process: number;
+  process_started: string | null;
   seed: number;
   engine: string;
   device: string;
+  engine_reason: string | null;
   params: string;
   dataset_fingerprint: string;
   code_version: string;
+  versions: string;
   git_commit: string | null;
   git_dirty: number | null;
+  resumed_from: number | null;
+  first_step: number;
   checkpoint_path: string | null;
   checkpoint_sha256: string | null;
 }
 
 /** Writes down that a run began, in this process. @returns its number */
-export function startRun({ database }: Store, run: NewRun): number {
-  const { lastInsertRowid } = database
-    .prepare(
-      `INSERT INTO runs (stage, status, started_at, host, process, seed, engine, device, params,
-         dataset_fingerprint, code_version, git_commit, git_dirty)
-       VALUES (?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    )
-    .run(
-      run.stage,
-      new Date().toISOString(),
-      hostname(),
-      process.pid,
-      run.seed,
-      run.engine,
-      run.device,
-      JSON.stringify(run.params),
-      run.datasetFingerprint,
-      run.codeVersion,
-      run.gitCommit,
-      run.gitDirty === null ? null : Number(run.gitDirty),
-    );
-  return Number(lastInsertRowid);
+export function startRun(store: Store, run: NewRun): number {
+  const { host, id, started } = thisProcess();
+  const row = {
+    stage: run.stage,
+    status: 'running',
+    started_at: new Date().toISOString(),
+    host,
+    process: id,
+    process_started: started,
+    seed: run.seed,
+    engine: run.engine,
+    device: run.device,
+    engine_reason: run.engineReason,
+    params: JSON.stringify(run.params),
+    dataset_fingerprint: run.datasetFingerprint,
+    code_version: run.codeVersion,
+    versions: JSON.stringify(run.versions),
+    git_commit: run.gitCommit,
+    git_dirty: run.gitDirty === null ? null : Number(run.gitDirty),
+    resumed_from: run.resumedFrom,
+    first_step: run.firstStep ?? 1,
+  };
+  const columns = Object.keys(row);
+  const insert = `INSERT INTO runs (${columns.join(', ')}) VALUES (${columns.map((name) => `@${name}`).join(', ')})`;
+  return store.write(() => Number(store.database.prepare(insert).run(row).lastInsertRowid));
 }
 
 export function finishRun(
-  { database }: Store,
+  store: Store,
   id: number,
   status: 'completed' | 'failed' | 'interrupted',
   checkpoint?: { path: string; sha256: string },
 ): void {
-  database
-    .prepare(
-      'UPDATE runs SET status = ?, ended_at = ?, checkpoint_path = ?, checkpoint_sha256 = ? WHERE id = ?',
-    )
-    .run(status, new Date().toISOString(), checkpoint?.path ?? null, checkpoint?.sha256 ?? null, id);
+  store.write(() =>
+    store.database
+      .prepare(
+        'UPDATE runs SET status = ?, ended_at = ?, checkpoint_path = ?, checkpoint_sha256 = ? WHERE id = ?',
+      )
+      .run(status, new Date().toISOString(), checkpoint?.path ?? null, checkpoint?.sha256 ?? null, id),
+  );
+}
+
+export function getRun({ database }: Store, id: number): Run | undefined {
+  return asRun(database.prepare('SELECT * FROM runs WHERE id = ?').get(id) as RunRow | undefined);
+}
+
+/** The last run, of a stage or of all, that was begun. */
+export function latestRun({ database }: Store, stage?: string): Run | undefined {
+  const row =
+    stage === undefined
+      ? database.prepare('SELECT * FROM runs ORDER BY id DESC LIMIT 1').get()
+      : database.prepare('SELECT * FROM runs WHERE stage = ? ORDER BY id DESC LIMIT 1').get(stage);
+  return asRun(row as RunRow | undefined);
+}
+
+/** The runs of a stage or, without one, of all; the newest first. */
+export function allRuns({ database }: Store, stage?: string): Run[] {
+  const rows = (
+    stage === undefined
+      ? database.prepare('SELECT * FROM runs ORDER BY id DESC').all()
+      : database.prepare('SELECT * FROM runs WHERE stage = ? ORDER BY id DESC').all(stage)
+  ) as RunRow[];
+  return rows.map((row) => asRun(row)!);
+}
+
+function asRun(row: RunRow | undefined): Run | undefined {
+  if (row === undefined) return undefined;
+  const { checkpoint_path: path, checkpoint_sha256: sha256 } = row;
+  const runner = { host: row.host, id: row.process, started: row.process_started };
+  return {
+    id: row.id,
+    stage: row.stage,
+    status: row.status === 'running' && !isAlive(runner) ? 'abandoned' : row.status,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    host: row.host,
+    process: row.process,
+    seed: row.seed,
+    engine: row.engine,
+    device: row.device,
+    engineReason: row.engine_reason,
+    params: JSON.parse(row.params) as object,
+    datasetFingerprint: row.dataset_fingerprint,
+    codeVersion: row.code_version,
+    versions: JSON.parse(row.versions) as Record<string, string>,
+    gitCommit: row.git_commit,
+    gitDirty: row.git_dirty === null ? null : row.git_dirty === 1,
+    resumedFrom: row.resumed_from,
+    firstStep: row.first_step,
+    checkpoint: path === null || sha256 === null ? null : { path, sha256 },
+  };
 }
 
 /** One step's numbers of a run. */
 export type StepMetrics = { step: number; values: Record<string, number> };
 
 /** Writes down numbers of several steps in one transaction. A number that is not finite is kept as null. */
-export function recordMetrics({ database }: Store, run: number, steps: StepMetrics[]): void {
-  const insert = database.prepare(
-    'INSERT OR REPLACE INTO metrics (run, step, name, value) VALUES (?, ?, ?, ?)',
-  );
-  database.transaction(() => {
+export function recordMetrics(store: Store, run: number, steps: StepMetrics[]): void {
+  if (steps.length === 0) return;
+  store.write(() => {
+    const insert = store.database.prepare(
+      'INSERT OR REPLACE INTO metrics (run, step, name, value) VALUES (?, ?, ?, ?)',
+    );
     for (const { step, values } of steps) {
       for (const [name, value] of Object.entries(values)) {
         insert.run(run, step, name, Number.isFinite(value) ? value : null);
       }
     }
-  })();
+  });
 }
 
 export function metricsOf(
@@ -109,44 +185,42 @@ export function metricsOf(
     .all(run, name) as { step: number; value: number | null }[];
 }
 
-export function getRun({ database }: Store, id: number): Run | undefined {
-  return asRun(database.prepare('SELECT * FROM runs WHERE id = ?').get(id) as RunRow | undefined);
+/** A checkpoint as it was when it was written; a later one of its kind takes its place on the disk. */
+export interface CheckpointRecord {
+  path: string;
+  sha256: string;
+  step: number;
+  kind: 'best' | 'last';
 }
 
-/** The last run of a stage that was begun. */
-export function latestRun({ database }: Store, stage: string): Run | undefined {
-  const row = database.prepare('SELECT * FROM runs WHERE stage = ? ORDER BY id DESC LIMIT 1').get(stage);
-  return asRun(row as RunRow | undefined);
+/** Writes down that a run wrote a checkpoint. */
+export function recordCheckpoint(store: Store, run: number, checkpoint: CheckpointRecord): void {
+  const { step, kind, path, sha256 } = checkpoint;
+  store.write(() =>
+    store.database
+      .prepare(
+        'INSERT OR REPLACE INTO checkpoints (run, step, kind, path, sha256, written_at) VALUES (?, ?, ?, ?, ?, ?)',
+      )
+      .run(run, step, kind, path, sha256, new Date().toISOString()),
+  );
 }
 
-function asRun(row: RunRow | undefined): Run | undefined {
-  if (row === undefined) return undefined;
-  const { checkpoint_path: path, checkpoint_sha256: sha256 } = row;
-  return {
-    id: row.id,
-    stage: row.stage,
-    status: row.status === 'running' && !isAlive(row) ? 'abandoned' : row.status,
-    startedAt: row.started_at,
-    endedAt: row.ended_at,
-    seed: row.seed,
-    engine: row.engine,
-    device: row.device,
-    params: JSON.parse(row.params) as object,
-    datasetFingerprint: row.dataset_fingerprint,
-    codeVersion: row.code_version,
-    gitCommit: row.git_commit,
-    gitDirty: row.git_dirty === null ? null : row.git_dirty === 1,
-    checkpoint: path === null || sha256 === null ? null : { path, sha256 },
-  };
+/** Every checkpoint that a run wrote, the first first. */
+export function checkpointsOf(
+  { database }: Store,
+  run: number,
+): (CheckpointRecord & { writtenAt: string })[] {
+  return database
+    .prepare(
+      'SELECT path, sha256, step, kind, written_at AS writtenAt FROM checkpoints WHERE run = ? ORDER BY step, kind',
+    )
+    .all(run) as (CheckpointRecord & { writtenAt: string })[];
 }
 
-/** Of a process on another machine nothing is known, so it counts as alive. */
-function isAlive({ host, process: id }: RunRow): boolean {
-  if (host !== hostname()) return true;
-  try {
-    process.kill(id, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+/** The last run that wrote a checkpoint of these bytes: the one that a training from it goes on with. */
+export function runOfCheckpoint({ database }: Store, sha256: string): number | undefined {
+  return database
+    .prepare('SELECT run FROM checkpoints WHERE sha256 = ? ORDER BY run DESC LIMIT 1')
+    .pluck()
+    .get(sha256) as number | undefined;
 }

@@ -5,38 +5,67 @@ import { storePath } from '../config/project.js';
 import { asWriteError, HndsrError } from '../errors.js';
 import { migrate } from './migrations.js';
 
-/** How long a writer waits for another one to finish. */
+/** A writer needs the lock for milliseconds; one that holds it this long is stuck. */
 const BUSY_MILLISECONDS = 30_000;
 
 /** The project's one SQLite file; any number of processes and threads may have it open. */
 export interface Store {
   database: Database.Database;
+  /**
+   * Runs a change as one transaction, waiting for another process that writes. It takes the lock before it reads:
+   * a transaction that reads first and writes then is refused at once, without waiting, if another came in between.
+   * @throws HndsrError STORE_BUSY, DISK_FULL, OUTPUT_UNWRITABLE, STORE_INVALID; what the change throws
+   */
+  write<Result>(change: () => Result): Result;
   close(): void;
 }
 
 /**
  * Opens `.hndsr/hndsr.db` of a project folder, creating and migrating it as needed.
- * @throws HndsrError STORE_INVALID, OUTPUT_UNWRITABLE, DISK_FULL
+ * @param busyMilliseconds how long a writer waits for another one to finish
+ * @throws HndsrError STORE_BUSY, STORE_INVALID, OUTPUT_UNWRITABLE, DISK_FULL
  */
-export function openStore(cwd: string): Store {
+export function openStore(cwd: string, busyMilliseconds: number = BUSY_MILLISECONDS): Store {
   const path = storePath(cwd);
   let database: Database.Database | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    database = new Database(path, { timeout: BUSY_MILLISECONDS });
+    database = new Database(path, { timeout: busyMilliseconds });
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
     migrate(database, path);
   } catch (error) {
     database?.close();
-    throw asStoreError(error, path);
+    throw asStoreError(error, path, busyMilliseconds);
   }
-  return { database, close: () => void database.close() };
+  const opened = database;
+  return {
+    database: opened,
+    write: (change) => {
+      try {
+        return opened.transaction(change).immediate();
+      } catch (error) {
+        throw asStoreError(error, path, busyMilliseconds);
+      }
+    },
+    close: () => void opened.close(),
+  };
 }
 
-function asStoreError(error: unknown, path: string): unknown {
+function asStoreError(error: unknown, path: string, busyMilliseconds: number): unknown {
+  if (error instanceof HndsrError) return error;
   const code = String((error as { code?: unknown }).code ?? '');
+  if (code.startsWith('SQLITE_BUSY')) {
+    return new HndsrError(
+      'STORE_BUSY',
+      `${path} is locked: another program has kept it for writing for over ${busyMilliseconds / 1000} s`,
+      {
+        hint: `Find it (\`fuser ${path}\` names processes), for example a database browser with an open change or a stopped hndsr, end it, and run the same command again.`,
+        cause: error,
+      },
+    );
+  }
   if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
     return new HndsrError(
       'STORE_INVALID',

@@ -6,12 +6,13 @@ import { RESIDUAL_DEVIATION } from '../models/hndsr.js';
 import { annealed, endOf, scheduledRate } from '../nn/learning-rate.js';
 import { stepScalars } from '../nn/optimiser.js';
 import { prefixed, unflatten } from '../nn/parameters.js';
+import { recordCheckpoint } from '../store/runs.js';
 import { checkFinite, divergedError, NotFinite, RECENT_LOSSES } from './divergence.js';
 import { datasetFeeds, type FeedSource, type Feeds, overfitFeeds } from './feeds.js';
 import { averagedTensors, computedOn, metadataOf, stateOf, tensorsOf } from './loop-content.js';
 import type { LoopOptions } from './loop-options.js';
 import { Patches } from './patches.js';
-import type { LastCheckpoint } from './stage-checkpoints.js';
+import type { LastCheckpoint, WrittenCheckpoint } from './stage-checkpoints.js';
 import { frozen } from './stages.js';
 import { residualStatistics } from './statistics.js';
 import { StepLog } from './step-log.js';
@@ -151,7 +152,9 @@ class TrainingLoop {
       task: `training ${definition.stage}`,
       done: this.state.step,
       total: endOf(this.state.schedule),
-      detail: `loss ${loss.toPrecision(4)}, ${perSecond.toFixed(0)} windows/s`,
+      detail: `loss ${loss.toPrecision(4)}`,
+      perSecond,
+      unit: 'samples',
     });
   }
 
@@ -177,7 +180,7 @@ class TrainingLoop {
       this.anneal(training.anneal_steps, `none of the last ${training.patience} epochs was better`);
     }
     await this.writeLast(tensors);
-    if (best !== undefined) await this.options.files.writeBest(best, state.step);
+    if (best !== undefined) this.record(await this.options.files.writeBest(best, state.step));
     this.reportEpoch(epoch, sums, isBest);
     this.budget?.epochClosed(this.now() - began);
     this.pace = { began: this.now(), steps: 0 };
@@ -233,7 +236,7 @@ class TrainingLoop {
     if (this.state.rate_factor < 1) throw divergedError(stage, error, this.lastGood);
     const last = await this.restore();
     this.state.rate_factor = 0.5;
-    if (last !== undefined) await this.options.files.rewriteLast(last.checkpoint, this.state);
+    if (last !== undefined) this.record(await this.options.files.rewriteLast(last.checkpoint, this.state));
     const from = last === undefined ? 'from the beginning' : `from the checkpoint of step ${last.state.step}`;
     this.context.emit({
       kind: 'message',
@@ -271,8 +274,18 @@ class TrainingLoop {
     const { parameters, first_moment, second_moment } = await this.programs.readState();
     this.state.micro_batch = this.programs.microBatch;
     const training = { parameters, first_moment, second_moment };
-    await files.writeLast(metadataOf(this.options, this.state), tensors, training, this.state);
+    const written = await files.writeLast(
+      metadataOf(this.options, this.state),
+      tensors,
+      training,
+      this.state,
+    );
+    this.record(written);
     this.lastGood = { path: files.lastPath, step: this.state.step };
+  }
+
+  private record(checkpoint: WrittenCheckpoint): void {
+    recordCheckpoint(this.options.store, this.options.run, checkpoint);
   }
 
   async dispose(): Promise<void> {

@@ -9,16 +9,17 @@ import type { JobContext } from '../events.js';
 import { gitState } from '../git.js';
 import type { Stage } from '../models/hndsr.js';
 import { type Dataset, openDataset } from '../raster/dataset.js';
-import { finishRun, startRun } from '../store/runs.js';
-import { openStore } from '../store/store.js';
-import { packageVersion } from '../version.js';
+import { finishRun, latestRun, runOfCheckpoint, startRun } from '../store/runs.js';
+import { openStore, type Store } from '../store/store.js';
+import { packageVersion, packageVersions } from '../version.js';
 import { runLoop } from './loop.js';
 import type { LoopOptions, TrainingLimits } from './loop-options.js';
 import { judgeOverfit, type Overfit } from './overfit.js';
 import { checkTrainable, readNeeds } from './requirements.js';
 import { whereToGoOn } from './resume.js';
-import { StageCheckpoints } from './stage-checkpoints.js';
+import { type LastCheckpoint, StageCheckpoints } from './stage-checkpoints.js';
 import { defineStage, type StageDefinition } from './stages.js';
+import { SystemSampler } from './system-sampler.js';
 import { isFinished, settingsOf, type TrainingState } from './training-state.js';
 
 export interface TrainOptions {
@@ -76,7 +77,7 @@ export async function trainJob(options: TrainOptions, context: JobContext): Prom
     for (const stage of stages) {
       // A stage that was just trained leaves checkpoints of later ones without ground: those begin anew.
       const isNewBelow = trained.some(({ run }) => run !== null);
-      trained.push(await trainStage(stage, options, dataset, engine, context, isNewBelow));
+      trained.push(await trainStage(stage, options, dataset, { engine, reason }, context, isNewBelow));
     }
   } finally {
     await engine.dispose();
@@ -88,7 +89,7 @@ async function trainStage(
   stage: Stage,
   { cwd, params, stages, resume = false, limits = {} }: TrainOptions,
   dataset: Dataset,
-  engine: Engine,
+  { engine, reason }: { engine: Engine; reason: string },
   context: JobContext,
   isNewBelow: boolean,
 ): Promise<TrainedStage> {
@@ -123,6 +124,7 @@ async function trainStage(
   const { state, run } = await recordedRun(
     cwd,
     { ...given, ...(resumed === undefined ? {} : { resumed }) },
+    reason,
     context,
   );
   return finish(state, run);
@@ -132,21 +134,27 @@ async function trainStage(
 async function recordedRun(
   cwd: string,
   options: Omit<LoopOptions, 'store' | 'run'>,
+  engineReason: string,
   context: JobContext,
 ): Promise<{ state: TrainingState; run: number }> {
-  const { definition, params, dataset, engine, files, limits } = options;
+  const { definition, params, dataset, engine, files, limits, resumed } = options;
+  const stage = limits.overfit === undefined ? definition.stage : `overfit/${definition.stage}`;
   const store = openStore(cwd);
   try {
     const run = startRun(store, {
-      stage: limits.overfit === undefined ? definition.stage : `overfit/${definition.stage}`,
+      stage,
       seed: params.seed,
       engine: engine.name,
       device: engine.device,
       params,
       datasetFingerprint: dataset.fingerprint,
       codeVersion: packageVersion(),
+      engineReason,
+      versions: packageVersions(),
+      ...goingOnWith(store, stage, resumed),
       ...(await gitState(cwd)),
     });
+    const sampler = SystemSampler.start(store, run, context.emit);
     try {
       const state = await runLoop({ ...options, store, run }, context);
       finishRun(store, run, 'completed', { path: files.bestPath, sha256: state.best!.sha256 });
@@ -159,10 +167,24 @@ async function recordedRun(
         // The store may lie on the disk that is full: what went wrong first is what the user must hear of.
       }
       throw error;
+    } finally {
+      sampler.stop();
     }
   } finally {
     store.close();
   }
+}
+
+/** The run that wrote the checkpoint or, where it was killed before the store heard of it, the stage's last one. */
+function goingOnWith(
+  store: Store,
+  stage: string,
+  resumed: LastCheckpoint | undefined,
+): { resumedFrom: number | null; firstStep: number } {
+  if (resumed === undefined) return { resumedFrom: null, firstStep: 1 };
+  const { checkpoint, state } = resumed;
+  const run = runOfCheckpoint(store, checkpoint.sha256) ?? latestRun(store, stage)?.id;
+  return { resumedFrom: run ?? null, firstStep: state.step + 1 };
 }
 
 function resultOf(

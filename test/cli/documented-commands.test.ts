@@ -10,7 +10,7 @@ function readmeCommands(): string[] {
 }
 
 /** In the order of the work, so that each example finds what the one before it made. */
-const VERBS = ['init', 'etl', 'train', 'evaluate', 'registry', 'upscale', 'repro', 'status', 'dag'];
+const VERBS = ['init', 'etl', 'train', 'evaluate', 'runs', 'registry', 'upscale', 'repro', 'status', 'dag'];
 
 /** The examples that `--help` of each command shows; what comes after several spaces is a comment. */
 function helpExamples(): string[] {

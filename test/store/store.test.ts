@@ -28,13 +28,16 @@ afterEach(() => {
 const RUN: NewRun = {
   stage: 'autoencoder',
   seed: 1,
-  engine: 'graph',
+  engine: 'onnx',
   device: 'cpu',
+  engineReason: 'the only one',
   params: { batch: 2 },
   datasetFingerprint: 'd',
   codeVersion: '0',
+  versions: { hndsr: '0', node: '20' },
   gitCommit: null,
   gitDirty: null,
+  resumedFrom: null,
 };
 
 describe('runs', () => {

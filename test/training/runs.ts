@@ -65,6 +65,9 @@ export async function loop(
     params,
     datasetFingerprint: dataset.fingerprint,
     codeVersion: '0',
+    engineReason: 'given',
+    versions: {},
+    resumedFrom: null,
     gitCommit: null,
     gitDirty: null,
   });

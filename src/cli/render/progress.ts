@@ -1,5 +1,7 @@
 import ora, { type Ora } from 'ora';
 import type { Emit, HndsrEvent } from '../../events.js';
+import { duration } from './duration.js';
+import { Pace } from './pace.js';
 
 export interface Renderer {
   emit: Emit;
@@ -7,8 +9,14 @@ export interface Renderer {
   clear(): void;
 }
 
-/** Plain lines come at most this often where there is no terminal. */
+/** Plain lines of one task come at most this often where there is no terminal. */
 const PLAIN_INTERVAL_MS = 5000;
+
+/** Progress with the time that is left. */
+function timing(): (event: HndsrEvent) => HndsrEvent {
+  const pace = new Pace();
+  return (event) => (event.kind === 'progress' ? pace.timed(event, performance.now()) : event);
+}
 
 /**
  * Draws events on stderr: JSON lines with --json, a spinner on a terminal, plain lines elsewhere, nothing but
@@ -33,10 +41,11 @@ function isTerminal(): boolean {
 }
 
 function jsonLines(quiet: boolean): Renderer {
+  const timed = timing();
   return {
     emit: (event) => {
       if (!quiet || (event.kind === 'message' && event.level === 'warning')) {
-        process.stderr.write(`${JSON.stringify(event)}\n`);
+        process.stderr.write(`${JSON.stringify(timed(event))}\n`);
       }
     },
     clear: () => {},
@@ -44,11 +53,12 @@ function jsonLines(quiet: boolean): Renderer {
 }
 
 function spinner(wanted: (event: HndsrEvent) => boolean): Renderer {
+  const timed = timing();
   let current: Ora | undefined;
   return {
     emit: (event) => {
       if (!wanted(event)) return;
-      const text = describe(event);
+      const text = describe(timed(event));
       if (event.kind === 'progress') {
         current ??= ora({ discardStdin: false }).start();
         current.text = text;
@@ -70,13 +80,16 @@ function spinner(wanted: (event: HndsrEvent) => boolean): Renderer {
 }
 
 function plain(wanted: (event: HndsrEvent) => boolean, write: (text: string) => void): Renderer {
-  let last = Number.NEGATIVE_INFINITY;
+  const timed = timing();
+  let last = { task: '', at: 0 };
   return {
-    emit: (event) => {
-      if (!wanted(event)) return;
+    emit: (given) => {
+      if (!wanted(given)) return;
+      const event = timed(given);
       if (event.kind === 'progress') {
-        if (performance.now() - last < PLAIN_INTERVAL_MS) return;
-        last = performance.now();
+        const now = performance.now();
+        if (event.task === last.task && now - last.at < PLAIN_INTERVAL_MS) return;
+        last = { task: event.task, at: now };
       }
       write(describe(event));
     },
@@ -90,7 +103,7 @@ export function describe(event: HndsrEvent): string {
     case 'message':
       return event.level === 'warning' ? `warning: ${event.text}` : event.text;
     case 'progress':
-      return `${event.task} ${event.done}/${event.total}${event.detail === undefined ? '' : `  ${event.detail}`}`;
+      return progressText(event);
     case 'done':
       return `${event.task}: ${event.text}`;
     case 'training-epoch':
@@ -107,6 +120,15 @@ export function describe(event: HndsrEvent): string {
     case 'stage-end':
       return `[${event.stage}] done in ${event.seconds.toFixed(1)} s`;
   }
+}
+
+function progressText(event: Extract<HndsrEvent, { kind: 'progress' }>): string {
+  const { task, done, total, detail, perSecond, unit = 'items', remainingSeconds } = event;
+  const parts = [`${task} ${done}/${total}`];
+  if (detail !== undefined) parts.push(detail);
+  if (perSecond !== undefined) parts.push(`${perSecond.toFixed(perSecond < 10 ? 1 : 0)} ${unit}/s`);
+  if (remainingSeconds !== undefined) parts.push(`${duration(remainingSeconds)} left`);
+  return parts.join('  ');
 }
 
 function numbers(values: Record<string, number>): string {

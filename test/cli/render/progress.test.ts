@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createRenderer } from '../../../src/cli/render/progress.js';
 import type { HndsrEvent } from '../../../src/events.js';
@@ -51,5 +52,82 @@ describe('progress', () => {
     written = '';
     draw(false, true);
     expect(written).toBe('warning: mind this\n');
+  });
+
+  describe('of a training', () => {
+    beforeEach(() => {
+      vi.useFakeTimers();
+    });
+    afterEach(() => {
+      vi.useRealTimers();
+    });
+
+    /** Step 101, at once, and then one a second, of a training that was stopped at step 100. */
+    const train = (json: boolean, steps: number): void => {
+      const renderer = createRenderer({ json, quiet: false, verbose: false });
+      for (let step = 1; step <= steps; step++) {
+        renderer.emit({
+          kind: 'progress',
+          task: 'training diffusion',
+          done: 100 + step,
+          total: 241,
+          detail: `loss 0.${step}`,
+          perSecond: 16,
+          unit: 'samples',
+        });
+        vi.advanceTimersByTime(1000);
+      }
+      renderer.clear();
+    };
+
+    it('is a spinner on a terminal, with loss, samples a second and the time that is left', () => {
+      Object.assign(process.stderr, {
+        isTTY: true,
+        columns: 100,
+        cursorTo: () => true,
+        clearLine: () => true,
+      });
+      train(false, 11);
+      const drawn = stripVTControlCharacters(written);
+      expect(drawn).toMatch(/. training diffusion 101\/241 {2}loss 0\.1 {2}16 samples\/s\n?/);
+      expect(drawn).toContain('training diffusion 111/241  loss 0.11  16 samples/s  2 min 10 s left');
+    });
+
+    it('is a plain line every few seconds elsewhere', () => {
+      Object.assign(process.stderr, { isTTY: false, columns: undefined });
+      train(false, 11);
+      expect(written).toBe(
+        'training diffusion 101/241  loss 0.1  16 samples/s\n' +
+          'training diffusion 106/241  loss 0.6  16 samples/s  2 min 15 s left\n' +
+          'training diffusion 111/241  loss 0.11  16 samples/s  2 min 10 s left\n',
+      );
+    });
+
+    it('is a JSON line for each step with --json', () => {
+      Object.assign(process.stderr, { isTTY: false, columns: undefined });
+      train(true, 3);
+      const events = written
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(events).toHaveLength(3);
+      expect(events[2]).toEqual({
+        kind: 'progress',
+        task: 'training diffusion',
+        done: 103,
+        total: 241,
+        detail: 'loss 0.3',
+        perSecond: 16,
+        unit: 'samples',
+        remainingSeconds: 138,
+      });
+    });
+  });
+
+  it('of a new task comes at once where there is no terminal', () => {
+    Object.assign(process.stderr, { isTTY: false, columns: undefined });
+    const { emit } = createRenderer({ json: false, quiet: false, verbose: false });
+    for (const task of ['one', 'one', 'two']) emit({ kind: 'progress', task, done: 1, total: 2 });
+    expect(written).toBe('one 1/2\ntwo 1/2\n');
   });
 });
