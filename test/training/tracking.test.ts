@@ -3,10 +3,12 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, describe, expect, it } from 'vitest';
+import { showRun } from '../../src/runs/show.js';
 import { allRuns, checkpointsOf, metricsOf } from '../../src/store/runs.js';
 import { openStore } from '../../src/store/store.js';
 import { systemSummaryOf } from '../../src/store/system-metrics.js';
 import { newProject, quickParams } from './project.js';
+import { afterStep, attempt } from './runs.js';
 
 const folders: string[] = [];
 afterEach(async () => {
@@ -48,5 +50,27 @@ describe('what a training leaves in the store', () => {
       expect(last.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
     }
     store.close();
+  });
+
+  it('says of a resumed one which it goes on with, and from which step', async () => {
+    const cwd = await newProject();
+    folders.push(cwd);
+    const options = { cwd, params: quickParams(), stages: ['autoencoder' as const] };
+    for (const step of [2, 4]) {
+      const { error } = await attempt({ ...options, resume: true }, afterStep(step));
+      expect(error?.code).toBe('INTERRUPTED');
+    }
+    expect((await attempt({ ...options, resume: true })).error).toBeUndefined();
+    const store = openStore(cwd);
+    expect(
+      allRuns(store).map(({ status, resumedFrom, firstStep }) => [status, resumedFrom, firstStep]),
+    ).toEqual([
+      ['completed', 2, 5],
+      ['interrupted', 1, 3],
+      ['interrupted', null, 1],
+    ]);
+    store.close();
+    // Its curve is that of the whole training.
+    expect(showRun(cwd, 3).loss.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 });
