@@ -17,7 +17,7 @@ import type { LoopOptions, TrainingLimits } from './loop-options.js';
 import { judgeOverfit, type Overfit } from './overfit.js';
 import { checkTrainable, readNeeds } from './requirements.js';
 import { whereToGoOn } from './resume.js';
-import { type LastCheckpoint, StageCheckpoints } from './stage-checkpoints.js';
+import { StageCheckpoints } from './stage-checkpoints.js';
 import { defineStage, type StageDefinition } from './stages.js';
 import { SystemSampler } from './system-sampler.js';
 import { isFinished, settingsOf, type TrainingState } from './training-state.js';
@@ -178,18 +178,6 @@ async function recordedRun(
   } finally {
     store.close();
   }
-}
-
-/** The run that wrote the checkpoint or, where it was killed before the store heard of it, the stage's last one. */
-function goingOnWith(
-  store: Store,
-  stage: string,
-  resumed: LastCheckpoint | undefined,
-): { resumedFrom: number | null; firstStep: number } {
-  if (resumed === undefined) return { resumedFrom: null, firstStep: 1 };
-  const { checkpoint, state } = resumed;
-  const run = runOfCheckpoint(store, checkpoint.sha256) ?? latestRun(store, stage)?.id;
-  return { resumedFrom: run ?? null, firstStep: state.step + 1 };
 }
 
 function resultOf(
