@@ -46,6 +46,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'the stages of pipeline.yaml and what each depends on',
     load: () => import('./commands/dag.js'),
   },
+  doctor: {
+    summary: 'what this machine can run on, and whether it computes rightly',
+    load: () => import('./commands/doctor.js'),
+  },
   bench: {
     summary: 'how fast this machine trains and upscales',
     load: () => import('./commands/bench.js'),

@@ -21,6 +21,7 @@ const VERBS = [
   'repro',
   'status',
   'dag',
+  'doctor',
   'bench',
 ];
 

@@ -45,5 +45,7 @@ describe('the package, installed from its tarball into an empty folder', () => {
     expect([etl.exitCode, etl.stderr]).toEqual([1, expect.stringContaining('INPUT_EMPTY')]);
     const train = await hndsr('-C', 'project', 'train', '--stage', 'autoencoder');
     expect([train.exitCode, train.stderr]).toEqual([1, expect.stringContaining('DATASET_MISSING')]);
+    const doctor = await hndsr('doctor', '--json');
+    expect([doctor.exitCode, doctor.stdout]).toEqual([0, expect.stringContaining('"healthy": true')]);
   });
 });

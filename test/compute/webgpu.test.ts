@@ -3,9 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EagerEngine } from '../../src/compute/eager.js';
 import type { HostTensor, TensorFn, TensorMap } from '../../src/compute/engine.js';
 import { GraphEngine } from '../../src/compute/graph/engine.js';
+import { silent } from '../../src/events.js';
 import { STAGES } from '../../src/models/hndsr.js';
+import { type Prediction, Predictor } from '../../src/models/predictor.js';
+import { tinyCheckpoints, tinyParams } from '../models/tiny.js';
 import { oneStep } from '../training/one-step.js';
-import { expectClose, runOnce } from './compare.js';
+import { expectClose, expectNumbersClose, runOnce, uniform } from './compare.js';
 import { KERNEL_CASES, type KernelCase } from './kernel-cases.js';
 import { hasSoftwareVulkan, NEEDS_VULKAN, useSoftwareVulkan } from './software-vulkan.js';
 
@@ -18,6 +21,8 @@ const LESS_EXACT: Record<string, number> = { Cos: 2 ** -11, Sin: 2 ** -11 };
 /** A power of zero comes out as the power of a tiny number. */
 const TINY = 1e-10;
 const STEP_TOLERANCE = 2e-3;
+/** Half a level of 8 bits. */
+const PICTURE_TOLERANCE = 2e-3;
 
 /** All cases of a kernel as one program: a GPU program is slow to build. */
 function together(cases: readonly KernelCase[]): { fn: TensorFn; feeds: Record<string, HostTensor> } {
@@ -81,6 +86,18 @@ describe.skipIf(!hasSoftwareVulkan)(`on webgpu (${NEEDS_VULKAN})`, () => {
     },
     120_000,
   );
+
+  it('a scene is upscaled as the cpu upscales it', async () => {
+    const checkpoints = tinyCheckpoints(tinyParams());
+    const low = { width: 9, height: 7, bands: 3, data: uniform([7, 9, 3], 'scene').data };
+    const options = { scale: 3, seed: 7, overlap: 4, steps: 3, strength: 0.5, eta: 0.5, withOperator: true };
+    const on = async (engine: GraphEngine): Promise<Prediction> =>
+      (await Predictor.create(engine, checkpoints, 2)).predict(low, options, silent, 'upscaling');
+    const [actual, expected] = [await on(webgpu), await on(cpu)];
+    expect([actual.width, actual.height]).toEqual([27, 21]);
+    expectNumbersClose(actual.model, expected.model, PICTURE_TOLERANCE, 'the model');
+    expectNumbersClose(actual.operator!, expected.operator!, PICTURE_TOLERANCE, 'the operator');
+  }, 120_000);
 
   it('keeps state on the device from run to run, and takes and gives it when asked', async () => {
     const start = { shape: [3], data: Float32Array.of(1, 2, 3) };

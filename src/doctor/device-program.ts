@@ -1,0 +1,12 @@
+/** A process of its own: what one device can do, as one line of JSON on stdout. Arguments: engine, device. */
+import type { DeviceChoice, EngineChoice } from '../compute/select.js';
+import { selectEngine } from '../compute/select.js';
+import { checkGolden } from './golden.js';
+import { measureSpeed } from './speed.js';
+
+const [engineChoice, device] = process.argv.slice(2) as [EngineChoice, DeviceChoice];
+const { engine } = await selectEngine({ engine: engineChoice, device });
+const golden = await checkGolden(engine);
+const speed = await measureSpeed(engine);
+process.stdout.write(`${JSON.stringify({ golden, speed })}\n`);
+process.exit(0);

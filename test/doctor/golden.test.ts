@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { EagerEngine } from '../../src/compute/eager.js';
+import type { Engine } from '../../src/compute/engine.js';
+import { GraphEngine } from '../../src/compute/graph/engine.js';
+import { checkGolden, GOLDEN_TOLERANCE } from '../../src/doctor/golden.js';
+
+/** An engine whose results go through `change`, as those of a broken driver would. */
+function broken(change: (value: number, at: number) => number, only?: (name: string) => boolean): Engine {
+  const engine = new GraphEngine({ threads: 1 });
+  return {
+    name: 'onnx',
+    device: 'cpu',
+    dispose: () => engine.dispose(),
+    compile: async (fn, signature) => {
+      const program = await engine.compile(fn, signature);
+      return {
+        ...program,
+        readState: () => program.readState(),
+        writeState: (state) => program.writeState(state),
+        dispose: () => program.dispose(),
+        run: async (feeds) =>
+          Object.fromEntries(
+            Object.entries(await program.run(feeds)).map(([name, { shape, data }]) => [
+              name,
+              { shape, data: only?.(name) === false ? data : data.map(change) },
+            ]),
+          ),
+      };
+    },
+  };
+}
+
+describe('the golden tile', () => {
+  it('is what another implementation computes: TensorFlow.js in plain JavaScript', async () => {
+    const engine = new EagerEngine('cpu');
+    const { passed, largestDifference } = await checkGolden(engine);
+    expect(passed).toBe(true);
+    expect(largestDifference).toBeLessThan(GOLDEN_TOLERANCE / 100);
+    await engine.dispose();
+  });
+
+  it('is what the cpu device computes', async () => {
+    const engine = new GraphEngine({ threads: 1 });
+    expect(await checkGolden(engine)).toMatchObject({ passed: true, verdict: 'as stored' });
+    await engine.dispose();
+  });
+
+  it.each([
+    ['black pictures', () => 0, undefined, "the operator's picture is all black: off by up to "],
+    [
+      'NaN',
+      (value: number, at: number) => (at === 5 ? Number.NaN : value),
+      undefined,
+      "the operator's picture has NaN in it",
+    ],
+    [
+      'a sampler that goes wrong',
+      (value: number) => 1.5 * value,
+      (name: string) => name === 'residual',
+      "the sampler's picture is another one: off by up to ",
+    ],
+  ])('tells of %s', async (_name, change, only, verdict) => {
+    const engine = broken(change, only);
+    const found = await checkGolden(engine);
+    expect(found.passed).toBe(false);
+    expect(found.verdict).toContain(verdict);
+    await engine.dispose();
+  });
+});
