@@ -95,6 +95,14 @@ export function numberFlag(flag: string, minimum: number, maximum: number, whole
   };
 }
 
+const anyScale = numberFlag('--scale', 1, 8);
+
+/** Reads --scale, output pixels per input pixel: above 1 and at most 8. @throws HndsrError USAGE */
+export function scaleFlag(text: string): number {
+  const scale = anyScale(text);
+  return scale === 1 ? numberFlag('--scale', 1.000001, 8)(text) : scale;
+}
+
 /** Gathers a flag that may be given more than once. */
 export function collect(value: string, previous: string[]): string[] {
   return [...previous, value];

@@ -71,7 +71,7 @@ describe('params.yaml', () => {
 });
 
 describe('help', () => {
-  it.each(['init', 'etl', 'train', 'evaluate', 'registry', 'upscale', 'repro', 'status', 'dag'])(
+  it.each(['init', 'etl', 'train', 'evaluate', 'registry', 'upscale', 'export', 'repro', 'status', 'dag'])(
     'of %s has examples, and shows the flags of every command',
     async (verb) => {
       const { code, stdout } = await hndsr(cwd, verb, '--help');

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadParams } from '../../config/params.js';
-import { action, collect, numberFlag } from '../context.js';
+import { action, collect, numberFlag, scaleFlag } from '../context.js';
 
 interface UpscaleFlags {
   output: string;
@@ -85,11 +85,4 @@ export function register(program: Command): void {
         );
       }),
     );
-}
-
-const anyScale = numberFlag('--scale', 1, 8);
-
-function scaleFlag(text: string): number {
-  const scale = anyScale(text);
-  return scale === 1 ? numberFlag('--scale', 1.000001, 8)(text) : scale;
 }
