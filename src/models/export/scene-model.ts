@@ -45,7 +45,14 @@ export function sceneModel(options: SceneModelOptions): OnnxGraph {
     description: 'Pictures, red, green, blue, in [0, 1] (8-bit values divided by 255).',
   });
   const scene = upsampledScene(builder, low, options);
-  const found = builder.nodeWithBody('Loop', [turns(builder, scene), ''], 'body', windowBody(scene, options));
+  // Not every reader takes the condition for true where it is left out.
+  const any = builder.node('Greater', [scene.windows, whole(builder, 0)]);
+  const found = builder.nodeWithBody(
+    'Loop',
+    [turns(builder, scene), any],
+    'body',
+    windowBody(scene, options),
+  );
   const blended = blend(builder, found[0]!, scene, grid);
   const value = builder.node('Clip', [
     builder.node('Transpose', [blended], { perm: [0, 3, 1, 2] }),
