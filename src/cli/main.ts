@@ -34,6 +34,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     load: () => import('./commands/registry.js'),
   },
   upscale: { summary: 'an image -> a super-resolved image', load: () => import('./commands/upscale.js') },
+  export: {
+    summary: 'the model in production -> ONNX files that other programs run',
+    load: () => import('./commands/export.js'),
+  },
   repro: {
     summary: 'run the stages of pipeline.yaml that are not up to date',
     load: () => import('./commands/repro.js'),

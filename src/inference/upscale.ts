@@ -1,20 +1,16 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { checkWritable, writeAtomic } from '../atomic.js';
 import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
-import { objectsFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
-import { type Checkpoint, readModel } from '../models/checkpoint.js';
-import { STAGES, type Stage } from '../models/hndsr.js';
 import { Predictor } from '../models/predictor.js';
 import type { SamplingOptions } from '../models/sampler.js';
 import { scaleWarning } from '../models/trained-scales.js';
 import { encodePng, fromUnit, readImage, toUnit } from '../raster/image.js';
-import { openStore, type Store } from '../store/store.js';
-import { artifactsOf, getVersion, productionVersion } from '../store/versions.js';
+import { registeredModel } from './registered-model.js';
 
 export interface UpscaleOptions {
   cwd: string;
@@ -62,7 +58,7 @@ export async function upscaleJob(options: UpscaleOptions, context: JobContext): 
   const image = await readImage(input, { maxPixels: params.upscale.max_pixels });
   checkSize(image.width * scale * image.height * scale, options);
   await checkWritable(output);
-  const { version, checkpoints } = await registeredModel(options);
+  const { version, checkpoints } = await registeredModel(options.cwd, options.version);
   const warning = scaleWarning(`version ${version}`, checkpoints, scale);
   if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
   const selection = await selectEngine(options.compute);
@@ -102,43 +98,4 @@ function checkSize(pixels: number, { params, input }: UpscaleOptions): void {
     `${input} would become ${Math.round(pixels)} pixels, more than upscale.max_pixels (${params.upscale.max_pixels})`,
     { hint: 'Raise upscale.max_pixels in params.yaml if there is memory for it (about 40 bytes a pixel).' },
   );
-}
-
-/** The model of a version, every file checked against the hash that the registry has for it before it is parsed. */
-async function registeredModel(
-  options: UpscaleOptions,
-): Promise<{ version: number; checkpoints: Record<Stage, Checkpoint> }> {
-  const store = openStore(options.cwd);
-  try {
-    const version = chosenVersion(store, options.version);
-    const sources = artifactsOf(store, version).map(({ role, sha256 }) => [
-      role,
-      { sha256, path: join(objectsFolder(options.cwd), sha256.slice(0, 2), sha256.slice(2)) },
-    ]);
-    const byStage = Object.fromEntries(sources) as Record<Stage, { path: string; sha256: string }>;
-    const missing = STAGES.find((stage) => byStage[stage] === undefined);
-    if (missing !== undefined) {
-      throw new HndsrError('STORE_INVALID', `version ${version} has no ${missing} checkpoint`, {
-        hint: 'Register the model again with `hndsr registry register`.',
-      });
-    }
-    return { version, checkpoints: await readModel(byStage) };
-  } finally {
-    store.close();
-  }
-}
-
-function chosenVersion(store: Store, wanted: number | undefined): number {
-  if (wanted !== undefined) {
-    const found = getVersion(store, wanted);
-    if (found !== undefined) return found.version;
-    throw new HndsrError('VERSION_MISSING', `there is no version ${wanted} in the registry`, {
-      hint: '`hndsr registry list` shows the versions that there are.',
-    });
-  }
-  const production = productionVersion(store);
-  if (production !== undefined) return production.version;
-  throw new HndsrError('VERSION_MISSING', 'no version is in production', {
-    hint: 'Promote one with `hndsr registry promote VERSION --to production`, or name one with --model VERSION.',
-  });
 }

@@ -71,14 +71,25 @@ describe('params.yaml', () => {
 });
 
 describe('help', () => {
-  it.each(['init', 'etl', 'train', 'evaluate', 'runs', 'registry', 'upscale', 'repro', 'status', 'dag'])(
-    'of %s has examples, and shows the flags of every command',
-    async (verb) => {
-      const { code, stdout } = await hndsr(cwd, verb, '--help');
-      expect(code).toBe(0);
-      expect(stdout).toMatch(/Examples?:\n +hndsr /);
-    },
-  );
+  it.each([
+    'init',
+    'etl',
+    'train',
+    'evaluate',
+    'runs',
+    'registry',
+    'upscale',
+    'export',
+    'repro',
+    'status',
+    'dag',
+    'doctor',
+    'bench',
+  ])('of %s has examples, and shows the flags of every command', async (verb) => {
+    const { code, stdout } = await hndsr(cwd, verb, '--help');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Examples?:\n +hndsr /);
+  });
 
   it('lists the commands, and no argument at all is wrong usage', async () => {
     expect((await hndsr(cwd, '--help')).stdout).toMatch(/etl [\s\S]* train [\s\S]* evaluate /);

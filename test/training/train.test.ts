@@ -93,7 +93,7 @@ describe('training all stages', () => {
     );
     expect(events[0]).toMatchObject({
       kind: 'message',
-      text: expect.stringMatching(/^engine graph on cpu: /),
+      text: expect.stringMatching(/^engine onnx on cpu: /),
     });
     const ends = events.filter((event) => event.kind === 'done');
     expect(ends).toEqual(

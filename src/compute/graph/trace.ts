@@ -3,11 +3,14 @@ import { HndsrError } from '../../errors.js';
 import type { Signature, TensorFn, TensorMap } from '../engine.js';
 import { TRACE_BACKEND, traceBackend } from './backend.js';
 import { constantOf, GraphBuilder, type GraphTarget } from './builder.js';
+import type { OnnxGraph } from './onnx.js';
 import { asSeen, type Value, value } from './value.js';
 
 export interface Trace {
   /** The model as ONNX, opset 18. */
   model: Uint8Array;
+  /** The same as a graph, to be put into another one or described. */
+  graph: OnnxGraph;
   /** The model's inputs: those of the signature's inputs and state that the outputs depend on. */
   inputs: string[];
   /** The function's outputs by name, with their shapes; in the model they carry the prefix OUTPUT_PREFIX. */
@@ -55,7 +58,8 @@ export function trace(fn: TensorFn, signature: Signature, target: GraphTarget = 
         })),
       );
       for (const one of [...Object.values(inputs), ...Object.values(outputs)]) one.dispose();
-      return { model: encoded.bytes, inputs: encoded.inputs, outputs: shapes, nodes: encoded.nodes };
+      const { bytes, graph, inputs: given, nodes } = encoded;
+      return { model: bytes, graph, inputs: given, outputs: shapes, nodes };
     });
   } catch (error) {
     throw asTraceError(error);

@@ -1,0 +1,104 @@
+import type { HostTensor } from '../../compute/engine.js';
+import { encodeModel, type OnnxGraph, type OnnxValue, OPSET } from '../../compute/graph/onnx.js';
+import { prefixed } from '../../nn/parameters.js';
+import { packageVersion } from '../../version.js';
+import type { Checkpoint } from '../checkpoint.js';
+import { STAGES, type Stage } from '../hndsr.js';
+import { alphaBars } from '../noise-schedule.js';
+import { sceneModel } from './scene-model.js';
+import { type WindowModel, windowModels } from './window-models.js';
+
+export const EXPORT_FORMAT = 'hndsr-onnx-1';
+
+export interface ModelFilesOptions {
+  checkpoints: Record<Stage, Checkpoint>;
+  /** Of the registry. */
+  version: number;
+  /** Output pixels per input pixel of the scene model, above 1. */
+  scale: number;
+  /** Output pixels by which neighbouring windows overlap. */
+  overlap: number;
+}
+
+const DESCRIPTIONS: Record<WindowModel, string> = {
+  operator: 'The neural operator of one window: the first step of sampling, and all of it at strength 0.',
+  condition: 'Run once per window, before its sampler steps.',
+  'sampler-step':
+    'One step of the diffusion sampler (DDIM); its coefficients come from alpha_bar in the metadata.',
+  decoder: 'A latent, and the residual that sampling found for it, to the super-resolved window.',
+};
+
+/** The names under which the files of an export lie in its folder. */
+export function modelFileNames(scale: number): string[] {
+  return [sceneFileName(scale), ...Object.keys(DESCRIPTIONS).map((name) => `${name}.onnx`)];
+}
+
+function sceneFileName(scale: number): string {
+  return `model-x${scale}.onnx`;
+}
+
+/** The files of an export by name: the model of a whole scene, and those of one window. */
+export function modelFiles(options: ModelFilesOptions): Record<string, Uint8Array> {
+  const { checkpoints, scale } = options;
+  const { model, crop: size } = checkpoints.diffusion;
+  const constants: Record<string, HostTensor> = Object.assign(
+    {},
+    ...STAGES.map((stage) => prefixed(stage, checkpoints[stage].tensors)),
+  );
+  const overlap = Math.min(options.overlap, size - 1);
+  const common = commonMetadata(options, overlap);
+  const scene = encode(
+    sceneModel({ model, constants, grid: { size, overlap }, scale }),
+    'model',
+    `Super-resolution by ${scale} of scenes of any size, at strength 0 (the neural operator alone).`,
+    { ...common, scale: String(scale) },
+  );
+  const windows = Object.entries(windowModels(model, size, constants)).map(([name, graph]) => {
+    const schedule = { alpha_bar: JSON.stringify([...alphaBars(model.diffusion)]) };
+    const metadata = name === 'sampler-step' ? { ...common, ...schedule } : common;
+    return [`${name}.onnx`, encode(graph, name, DESCRIPTIONS[name as WindowModel], metadata)];
+  });
+  return { [sceneFileName(scale)]: scene, ...Object.fromEntries(windows) };
+}
+
+function commonMetadata(
+  { checkpoints, version }: ModelFilesOptions,
+  overlap: number,
+): Record<string, string> {
+  const { crop, scale, dataset_fingerprint } = checkpoints.diffusion;
+  return {
+    format: EXPORT_FORMAT,
+    opset: String(OPSET),
+    model_version: String(version),
+    trained_scale: String(scale),
+    dataset_fingerprint,
+    checkpoints: JSON.stringify(
+      Object.fromEntries(STAGES.map((stage) => [stage, checkpoints[stage].sha256])),
+    ),
+    window: String(crop),
+    overlap: String(overlap),
+  };
+}
+
+function encode(
+  graph: OnnxGraph,
+  name: string,
+  description: string,
+  metadata: Record<string, string>,
+): Uint8Array {
+  const tensors = (values: OnnxValue[]): string =>
+    JSON.stringify(
+      Object.fromEntries(
+        values.map(({ name: tensor, shape, description: meaning }) => [
+          tensor,
+          { type: 'float32', shape, meaning },
+        ]),
+      ),
+    );
+  return encodeModel(graph, {
+    name,
+    producerVersion: packageVersion(),
+    description,
+    metadata: { ...metadata, inputs: tensors(graph.inputs), outputs: tensors(graph.outputs) },
+  });
+}
