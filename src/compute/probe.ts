@@ -26,26 +26,33 @@ const TIMEOUT_MS = 60_000;
 const PROGRAM = fileURLToPath(new URL('./probe-program.js', import.meta.url));
 
 /**
- * Runs known work on a device, in a process of its own, so that a driver that crashes or hangs takes nothing down.
+ * Runs known work on a device, in a process of its own.
  * @returns the report, or the reason why the device cannot be used
  */
 export function reportOf(device: GraphDevice): Promise<DeviceReport | { reason: string }> {
-  return new Promise((resolve) => {
-    const options = { timeout: TIMEOUT_MS, killSignal: 'SIGKILL' as const };
-    execFile(process.execPath, [PROGRAM, device], options, (error, stdout, stderr) => {
-      const line = stdout.split('\n').find((one) => one.startsWith('{'));
-      if (line !== undefined) resolve(JSON.parse(line));
-      else if (error?.killed === true) resolve({ reason: `no answer within ${TIMEOUT_MS / 1000} s` });
-      else
-        resolve({
-          reason: `its process ended with ${error?.signal ?? `code ${error?.code}`}: ${lastLine(stderr)}`,
-        });
-    });
-  });
+  return answerOf<DeviceReport>(PROGRAM, [device], TIMEOUT_MS);
 }
 
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1)?.trim() ?? '';
+/**
+ * Runs one of our programs in a process of its own, so that a driver that crashes or hangs takes nothing down.
+ * @returns what it says, one line of JSON, or why it said nothing
+ */
+export function answerOf<Answer>(
+  program: string,
+  words: string[],
+  timeout: number,
+): Promise<Answer | { reason: string }> {
+  return new Promise((resolve) => {
+    const options = { timeout, killSignal: 'SIGKILL' as const };
+    execFile(process.execPath, [program, ...words], options, (error, stdout, stderr) => {
+      const line = stdout.split('\n').find((one) => one.startsWith('{'));
+      if (line !== undefined) return resolve(JSON.parse(line));
+      if (error?.killed === true) return resolve({ reason: `no answer within ${timeout / 1000} s` });
+      const end = error?.signal ?? `code ${error?.code}`;
+      const last = stderr.trim().split('\n').at(-1)?.trim() ?? '';
+      resolve({ reason: `its process ended with ${end}: ${last}` });
+    });
+  });
 }
 
 /**

@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { type Probe, probeDevices } from '../compute/probe.js';
+import { answerOf, type Probe, probeDevices } from '../compute/probe.js';
 import type { GoldenResult } from './golden.js';
 import type { Speed } from './speed.js';
 
@@ -32,19 +31,8 @@ export async function checkDevices(
   return checked;
 }
 
-/** In a process of its own, so that a driver that crashes is a finding, not the end. */
-function askProgram({ engine, device }: Probe): Promise<DeviceAnswer> {
-  return new Promise((resolve) => {
-    const options = { timeout: TIMEOUT_MS, killSignal: 'SIGKILL' as const };
-    execFile(process.execPath, [PROGRAM, engine, device], options, (error, stdout, stderr) => {
-      const line = stdout.split('\n').find((one) => one.startsWith('{'));
-      if (line !== undefined) return resolve(JSON.parse(line) as DeviceAnswer);
-      const how = error?.killed
-        ? 'gave no answer in time'
-        : `ended with ${error?.signal ?? `code ${error?.code}`}`;
-      const last = stderr.trim().split('\n').at(-1)?.trim() ?? '';
-      const verdict = `the process that ran it ${how}: ${last}`;
-      resolve({ golden: { passed: false, largestDifference: null, verdict }, speed: null });
-    });
-  });
+async function askProgram({ engine, device }: Probe): Promise<DeviceAnswer> {
+  const answer = await answerOf<DeviceAnswer>(PROGRAM, [engine, device], TIMEOUT_MS);
+  if (!('reason' in answer)) return answer;
+  return { golden: { passed: false, largestDifference: null, verdict: answer.reason }, speed: null };
 }
