@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../compute/engine.js';
+import { inShort } from '../compute/own-process.js';
 import { silent } from '../events.js';
 import { readModel } from '../models/checkpoint.js';
 import { Predictor } from '../models/predictor.js';
 import { decodeSafetensors } from '../models/safetensors.js';
+import { failed, type GoldenResult } from './golden-result.js';
 
 /** A small complete model and what it makes of a small scene; scripts/make-golden.js writes them. */
 export const GOLDEN = new URL('../../golden/', import.meta.url);
@@ -27,16 +29,16 @@ export const GOLDEN_BATCH = 4;
  */
 export const GOLDEN_TOLERANCE = 0.5 / 255;
 
-export interface GoldenResult {
-  passed: boolean;
-  /** In the [0, 1] range; null where it cannot be said. */
-  largestDifference: number | null;
-  /** What the picture looks like, in words for a person. */
-  verdict: string;
+/** Runs the stored model on an engine and compares with the stored pictures. Whatever goes wrong is a finding. */
+export async function checkGolden(engine: Engine): Promise<GoldenResult> {
+  try {
+    return await compareGolden(engine);
+  } catch (error) {
+    return failed(`it failed: ${inShort(error)}`);
+  }
 }
 
-/** Runs the stored model on an engine and compares with the stored pictures. */
-export async function checkGolden(engine: Engine): Promise<GoldenResult> {
+async function compareGolden(engine: Engine): Promise<GoldenResult> {
   const source = (name: string) => ({ path: fileURLToPath(new URL(`${name}.safetensors`, GOLDEN)) });
   const checkpoints = await readModel({
     autoencoder: source('autoencoder'),
@@ -57,13 +59,7 @@ export async function checkGolden(engine: Engine): Promise<GoldenResult> {
 /** @param which part of the model made the picture */
 export function judge(which: string, actual: Float32Array, expected: Float32Array): GoldenResult {
   const wrong = actual.findIndex((value) => !Number.isFinite(value));
-  if (wrong >= 0) {
-    return {
-      passed: false,
-      largestDifference: null,
-      verdict: `the ${which}'s picture has ${actual[wrong]} in it`,
-    };
-  }
+  if (wrong >= 0) return failed(`the ${which}'s picture has ${actual[wrong]} in it`);
   const largestDifference = actual.reduce(
     (largest, value, at) => Math.max(largest, Math.abs(value - expected[at]!)),
     0,

@@ -1,17 +1,7 @@
 import { link, mkdtemp, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
-import { HndsrError } from '../errors.js';
-import { packageVersion } from '../version.js';
-
-/** A package that the work needs: loaded and asked for its version. */
-export interface PackageHealth {
-  name: string;
-  version: string | null;
-  working: boolean;
-  /** Why it does not work; empty where it does. */
-  reason: string;
-}
+import { inShort } from '../compute/own-process.js';
 
 export interface NodeHealth {
   version: string;
@@ -43,41 +33,6 @@ const REQUIRED_NODE = '>=20.19';
 export function checkNode(version = process.versions.node): NodeHealth {
   const [major, minor] = version.split('.').map(Number) as [number, number];
   return { version, required: REQUIRED_NODE, supported: major > 20 || (major === 20 && minor >= 19) };
-}
-
-type Loaders = Record<string, () => Promise<string>>;
-
-const PACKAGES: Loaders = {
-  'onnxruntime-node': async () => {
-    const { env } = await import('onnxruntime-node');
-    return env.versions.node ?? env.versions.common;
-  },
-  '@tensorflow/tfjs': async () => (await import('@tensorflow/tfjs')).version.tfjs,
-  'better-sqlite3': async () => {
-    const { default: Database } = await import('better-sqlite3');
-    const database = new Database(':memory:');
-    const { version } = database.prepare('SELECT sqlite_version() AS version').get() as { version: string };
-    database.close();
-    return `SQLite ${version}`;
-  },
-  sharp: async () => {
-    const { default: sharp } = await import('sharp');
-    return `${sharp.versions.sharp}, libvips ${sharp.versions.vips}`;
-  },
-};
-
-/** Each package by itself: what is broken must not hide the rest. */
-export async function checkPackages(loaders: Loaders = PACKAGES): Promise<PackageHealth[]> {
-  const found: PackageHealth[] = [{ name: 'hndsr', version: packageVersion(), working: true, reason: '' }];
-  for (const [name, version] of Object.entries(loaders)) {
-    found.push(
-      await version().then(
-        (version) => ({ name, version, working: true, reason: '' }),
-        (error: unknown) => ({ name, version: null, working: false, reason: firstLine(error) }),
-      ),
-    );
-  }
-  return found;
 }
 
 export async function checkMachine(): Promise<MachineHealth> {
@@ -114,13 +69,8 @@ export async function checkFolder(path: string): Promise<FolderHealth> {
     await link(join(folder, 'a'), join(folder, 'b'));
     found.hardLinks = true;
   } catch (error) {
-    found.reason = firstLine(error);
+    found.reason = inShort(error);
   }
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   return found;
-}
-
-function firstLine(error: unknown): string {
-  const message = error instanceof Error || error instanceof HndsrError ? error.message : String(error);
-  return message.split('\n')[0]!;
 }

@@ -66,4 +66,16 @@ describe('the golden tile', () => {
     expect(found.verdict).toContain(verdict);
     await engine.dispose();
   });
+
+  it('tells of a device that gives an error', async () => {
+    const engine = broken(() => {
+      throw new Error('device lost\n  at the third dispatch');
+    });
+    expect(await checkGolden(engine)).toEqual({
+      passed: false,
+      largestDifference: null,
+      verdict: 'it failed: device lost at the third dispatch',
+    });
+    await engine.dispose();
+  });
 });
