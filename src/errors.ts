@@ -38,6 +38,7 @@ const EXIT_BY_CODE = {
   STORE_INVALID: ExitCode.failed,
   STORE_BUSY: ExitCode.failed,
   RUN_MISSING: ExitCode.failed,
+  STAGE_BUSY: ExitCode.failed,
   VERSION_MISSING: ExitCode.failed,
   VERSION_DUPLICATE: ExitCode.failed,
   PROMOTION_NOT_ALLOWED: ExitCode.notMet,

@@ -129,6 +129,17 @@ export function allRuns({ database }: Store, stage?: string): Run[] {
   return rows.map((row) => asRun(row)!);
 }
 
+/** The run of another living process of this machine that is at work on a stage. */
+export function runElsewhere({ database }: Store, stage: string): Run | undefined {
+  const rows = database.prepare("SELECT * FROM runs WHERE stage = ? AND status = 'running'").all(stage);
+  const own = thisProcess();
+  const isOther = ({ host, process: id }: RunRow): boolean => host === own.host && id !== own.id;
+  return (rows as RunRow[])
+    .filter(isOther)
+    .map((row) => asRun(row)!)
+    .find(({ status }) => status === 'running');
+}
+
 function asRun(row: RunRow | undefined): Run | undefined {
   if (row === undefined) return undefined;
   const { checkpoint_path: path, checkpoint_sha256: sha256 } = row;

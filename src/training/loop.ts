@@ -6,13 +6,12 @@ import { RESIDUAL_DEVIATION } from '../models/hndsr.js';
 import { annealed, endOf, scheduledRate } from '../nn/learning-rate.js';
 import { stepScalars } from '../nn/optimiser.js';
 import { prefixed, unflatten } from '../nn/parameters.js';
-import { recordCheckpoint } from '../store/runs.js';
 import { checkFinite, divergedError, NotFinite, RECENT_LOSSES } from './divergence.js';
 import { type FeedSource, type Feeds, startFeeds } from './feeds.js';
 import { averagedTensors, metadataOf, stateOf, tensorsOf, warnOfOtherDevice } from './loop-content.js';
 import type { LoopOptions } from './loop-options.js';
 import { Patches, windowSettings } from './patches.js';
-import type { LastCheckpoint, WrittenCheckpoint } from './stage-checkpoints.js';
+import type { LastCheckpoint } from './stage-checkpoints.js';
 import { frozen } from './stages.js';
 import { residualStatistics } from './statistics.js';
 import { StepLog } from './step-log.js';
@@ -76,7 +75,7 @@ class TrainingLoop {
     private state: TrainingState,
   ) {
     const { store, run, resumed, files, limits, now } = options;
-    this.log = new StepLog(store, run);
+    this.log = new StepLog(store, run, context.emit);
     this.now = now ?? (() => performance.now());
     this.budget =
       limits.maxMinutes === undefined ? undefined : new TimeBudget(limits.maxMinutes * 60_000, this.now);
@@ -207,7 +206,7 @@ class TrainingLoop {
       this.anneal(training.anneal_steps, `none of the last ${training.patience} epochs was better`);
     }
     await this.writeLast(tensors);
-    if (best !== undefined) this.record(await this.options.files.writeBest(best, state.step));
+    if (best !== undefined) this.log.checkpoint(await this.options.files.writeBest(best, state.step));
     this.reportEpoch(epoch, sums, isBest);
     this.budget?.epochClosed(this.now() - began);
     this.pace = { began: this.now(), steps: 0 };
@@ -263,7 +262,8 @@ class TrainingLoop {
     if (this.state.rate_factor < 1) throw divergedError(stage, error, this.lastGood);
     const last = await this.restore();
     this.state.rate_factor = 0.5;
-    if (last !== undefined) this.record(await this.options.files.rewriteLast(last.checkpoint, this.state));
+    if (last !== undefined)
+      this.log.checkpoint(await this.options.files.rewriteLast(last.checkpoint, this.state));
     const from = last === undefined ? 'from the beginning' : `from the checkpoint of step ${last.state.step}`;
     this.context.emit({
       kind: 'message',
@@ -301,12 +301,10 @@ class TrainingLoop {
     const { parameters, first_moment, second_moment } = await this.programs.readState();
     this.state.micro_batch = this.programs.microBatch;
     const training = { parameters, first_moment, second_moment };
-    this.record(await files.writeLast(metadataOf(this.options, this.state), tensors, training, this.state));
+    this.log.checkpoint(
+      await files.writeLast(metadataOf(this.options, this.state), tensors, training, this.state),
+    );
     this.lastGood = { path: files.lastPath, step: this.state.step };
-  }
-
-  private record(written: WrittenCheckpoint): void {
-    recordCheckpoint(this.options.store, this.options.run, written);
   }
 
   async dispose(): Promise<void> {

@@ -9,8 +9,8 @@ import type { JobContext } from '../events.js';
 import { gitState } from '../git.js';
 import type { Stage } from '../models/hndsr.js';
 import { type Dataset, openDataset } from '../raster/dataset.js';
-import { finishRun, latestRun, runOfCheckpoint, startRun } from '../store/runs.js';
-import { openStore } from '../store/store.js';
+import { finishRun, latestRun, runElsewhere, runOfCheckpoint, startRun } from '../store/runs.js';
+import { openStore, type Store } from '../store/store.js';
 import { packageVersion, packageVersions } from '../version.js';
 import { type LoopResult, runLoop } from './loop.js';
 import type { LoopOptions, TrainingLimits } from './loop-options.js';
@@ -54,7 +54,7 @@ export interface TrainedStage {
 /**
  * Trains stages in order, on a thread of their own.
  * @throws HndsrError DATASET_MISSING, CHECKPOINT_MISSING, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, HASH_MISMATCH,
- *   ENGINE_UNAVAILABLE, TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
+ *   ENGINE_UNAVAILABLE, STAGE_BUSY, TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
  */
 export async function train(
   options: TrainOptions,
@@ -98,6 +98,7 @@ async function trainStage(
   const checkpoints = await readNeeds(cwd, stage, params);
   const folder = limits.overfit === undefined ? checkpointsFolder(cwd, stage) : overfitFolder(cwd, stage);
   const files = new StageCheckpoints(folder, stage);
+  withStore(cwd, (store) => refuseSecond(store, runName(stage, limits)));
   await files.prepare();
   const settings = settingsOf(stage, params, dataset, checkpoints, limits.overfit);
   const resumed = resume
@@ -139,25 +140,32 @@ async function recordedRun(
   context: JobContext,
 ): Promise<LoopResult & { run: number }> {
   const { definition, params, dataset, engine, files, limits, resumed } = options;
-  const stage = limits.overfit === undefined ? definition.stage : `overfit/${definition.stage}`;
+  const stage = runName(definition.stage, limits);
   const store = openStore(cwd);
   try {
-    const run = startRun(store, {
-      stage,
-      seed: params.seed,
-      engine: engine.name,
-      device: engine.device,
-      params,
-      datasetFingerprint: dataset.fingerprint,
-      codeVersion: packageVersion(),
-      engineReason,
-      versions: packageVersions(),
-      resumedFrom:
-        resumed === undefined
-          ? null
-          : (runOfCheckpoint(store, resumed.checkpoint.sha256) ?? latestRun(store, stage)?.id ?? null),
-      firstStep: (resumed?.state.step ?? 0) + 1,
-      ...(await gitState(cwd)),
+    const git = await gitState(cwd);
+    const begin = (): number =>
+      startRun(store, {
+        stage,
+        seed: params.seed,
+        engine: engine.name,
+        device: engine.device,
+        params,
+        datasetFingerprint: dataset.fingerprint,
+        codeVersion: packageVersion(),
+        engineReason,
+        versions: packageVersions(),
+        resumedFrom:
+          resumed === undefined
+            ? null
+            : (runOfCheckpoint(store, resumed.checkpoint.sha256) ?? latestRun(store, stage)?.id ?? null),
+        firstStep: (resumed?.state.step ?? 0) + 1,
+        ...git,
+      });
+    // Of two that begin at once, one is refused.
+    const run = store.write(() => {
+      refuseSecond(store, stage);
+      return begin();
     });
     const sampler = SystemSampler.start(store, run, context.emit);
     try {
@@ -178,6 +186,33 @@ async function recordedRun(
   } finally {
     store.close();
   }
+}
+
+/** What a training is called in the store. */
+function runName(stage: Stage, { overfit }: TrainingLimits): string {
+  return overfit === undefined ? stage : `overfit/${stage}`;
+}
+
+function withStore(cwd: string, use: (store: Store) => void): void {
+  const store = openStore(cwd);
+  try {
+    use(store);
+  } finally {
+    store.close();
+  }
+}
+
+/** Two trainings of one stage would write the same two files. @throws HndsrError STAGE_BUSY */
+function refuseSecond(store: Store, stage: string): void {
+  const other = runElsewhere(store, stage);
+  if (other === undefined) return;
+  throw new HndsrError(
+    'STAGE_BUSY',
+    `${stage} is being trained already: run ${other.id}, process ${other.process}`,
+    {
+      hint: 'Wait for it or stop it; in another project folder both can run.',
+    },
+  );
 }
 
 function resultOf(

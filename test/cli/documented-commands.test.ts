@@ -1,30 +1,13 @@
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hndsr, makeTinyProject, ROOT } from './tiny-project.js';
+import { hndsr, makeTinyProject, ROOT, VERBS } from './tiny-project.js';
 
 /** The lines of README's shell blocks that begin with hndsr, in order. */
 function readmeCommands(): string[] {
   const blocks = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/```sh\n([\s\S]*?)```/g)];
   return blocks.flatMap(([, block]) => block!.split('\n')).filter((line) => line.startsWith('hndsr '));
 }
-
-/** In the order of the work, so that each example finds what the one before it made. */
-const VERBS = [
-  'init',
-  'etl',
-  'train',
-  'evaluate',
-  'runs',
-  'registry',
-  'upscale',
-  'export',
-  'repro',
-  'status',
-  'dag',
-  'doctor',
-  'bench',
-];
 
 /** The examples that `--help` of each command shows; what comes after several spaces is a comment. */
 function helpExamples(): string[] {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hndsr, makeTinyProject, PROGRAM, temporaryFiles } from './tiny-project.js';
+import { hndsr, makeTinyProject, PROGRAM, temporaryFiles, VERBS } from './tiny-project.js';
 
 let cwd: string;
 beforeAll(async () => {
@@ -71,21 +71,7 @@ describe('params.yaml', () => {
 });
 
 describe('help', () => {
-  it.each([
-    'init',
-    'etl',
-    'train',
-    'evaluate',
-    'runs',
-    'registry',
-    'upscale',
-    'export',
-    'repro',
-    'status',
-    'dag',
-    'doctor',
-    'bench',
-  ])('of %s has examples, and shows the flags of every command', async (verb) => {
+  it.each(VERBS)('of %s has examples, and shows the flags of every command', async (verb) => {
     const { code, stdout } = await hndsr(cwd, verb, '--help');
     expect(code).toBe(0);
     expect(stdout).toMatch(/Examples?:\n +hndsr /);

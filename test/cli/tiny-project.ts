@@ -81,3 +81,20 @@ export function temporaryFiles(folder: string): string[] {
     .map(String)
     .filter((name) => name.endsWith('.tmp'));
 }
+
+/** Every command, in the order of the work, so that each example finds what the one before it made. */
+export const VERBS = [
+  'init',
+  'etl',
+  'train',
+  'evaluate',
+  'runs',
+  'registry',
+  'upscale',
+  'export',
+  'repro',
+  'status',
+  'dag',
+  'doctor',
+  'bench',
+];

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { showRun } from '../../src/runs/show.js';
-import { allRuns, checkpointsOf, metricsOf } from '../../src/store/runs.js';
+import { allRuns, checkpointsOf, metricsOf, startRun } from '../../src/store/runs.js';
 import { openStore } from '../../src/store/store.js';
 import { systemSummaryOf } from '../../src/store/system-metrics.js';
+import { StepLog } from '../../src/training/step-log.js';
 import { newProject, quickParams } from './project.js';
 import { afterStep, attempt } from './runs.js';
 
@@ -16,12 +17,12 @@ afterEach(async () => {
 });
 
 /** A training as a process of its own. */
-function train(cwd: string, stage: string) {
+function train(cwd: string, stage: string, params = quickParams()) {
   const script = `
     const { trainJob } = await import(process.argv[1]);
     await trainJob(JSON.parse(process.argv[2]), { emit: () => {}, interrupted: () => false });`;
   const module = new URL('../../dist/training/train.js', import.meta.url).href;
-  const options = JSON.stringify({ cwd, params: quickParams(), stages: [stage] });
+  const options = JSON.stringify({ cwd, params, stages: [stage] });
   return execa(process.execPath, ['--input-type=module', '-e', script, module, options]);
 }
 
@@ -49,6 +50,61 @@ describe('what a training leaves in the store', () => {
       const bytes = await readFile(join(cwd, 'checkpoints', stage, 'last.safetensors'));
       expect(last.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
     }
+    store.close();
+  });
+
+  it('is refused to a second training of a stage while the first one runs', async () => {
+    const cwd = await newProject();
+    folders.push(cwd);
+    const first = train(cwd, 'autoencoder', quickParams('training.autoencoder.epochs=400'));
+    const store = openStore(cwd);
+    await vi.waitUntil(() => allRuns(store).length === 1, { timeout: 60_000 });
+    const { error } = await attempt({ cwd, params: quickParams(), stages: ['autoencoder'] });
+    expect(error).toMatchObject({
+      code: 'STAGE_BUSY',
+      message: `autoencoder is being trained already: run 1, process ${first.pid}`,
+    });
+    first.kill('SIGKILL');
+    await first.catch(() => {});
+    // Its process is gone: nothing is in the way any more.
+    expect((await attempt({ cwd, params: quickParams(), stages: ['autoencoder'] })).error).toBeUndefined();
+    store.close();
+  });
+
+  it('waits for a store that another program keeps locked, and loses nothing', async () => {
+    const cwd = await newProject();
+    folders.push(cwd);
+    const store = openStore(cwd, 50);
+    const texts: string[] = [];
+    const run = startRun(store, {
+      stage: 'autoencoder',
+      seed: 1,
+      engine: 'onnx',
+      device: 'cpu',
+      engineReason: 'a test',
+      params: {},
+      datasetFingerprint: 'f',
+      codeVersion: '0',
+      versions: {},
+      gitCommit: null,
+      gitDirty: null,
+      resumedFrom: null,
+    });
+    const log = new StepLog(store, run, (event) => event.kind === 'message' && texts.push(event.text));
+    const other = openStore(cwd);
+    other.database.exec('BEGIN IMMEDIATE');
+    log.add(1, { loss: 0.5 });
+    log.flush();
+    log.checkpoint({ path: '/last', sha256: 'a'.repeat(64), step: 1, kind: 'last' });
+    other.database.exec('COMMIT');
+    expect(texts).toEqual([
+      expect.stringMatching(/^training goes on, but what run 1 measures is not written for now: /),
+    ]);
+    log.add(2, { loss: 0.25 });
+    log.flush();
+    expect(metricsOf(store, run, 'loss').map(({ value }) => value)).toEqual([0.5, 0.25]);
+    expect(checkpointsOf(store, run).map(({ step }) => step)).toEqual([1]);
+    other.close();
     store.close();
   });
 

@@ -58,8 +58,8 @@ export class GraphEngine implements Engine {
       executionProviders: [this.device],
       graphOptimizationLevel: 'all',
       intraOpNumThreads: this.options.threads ?? 0,
-      // Warnings would tell of optimiser passes, not of anything a user did.
-      logSeverityLevel: 3,
+      // What goes wrong is thrown; warnings would tell of optimiser passes.
+      logSeverityLevel: 4,
       // Else the threads of a program that has just run keep a core busy, waiting, while the next program runs.
       extra: { session: { force_spinning_stop: '1' } },
       ...(onGpu ? { preferredOutputLocation: locations(traced, kept) } : {}),

@@ -78,6 +78,6 @@ function createReader(
   });
   return ort.InferenceSession.create(builder.encode(outputs).bytes, {
     executionProviders: ['webgpu'],
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
   });
 }
