@@ -1,13 +1,7 @@
 import type { JobContext } from '../events.js';
 import { checkDevices, type DeviceHealth } from './devices.js';
-import {
-  checkFolders,
-  checkMachine,
-  checkNode,
-  type FolderHealth,
-  type MachineHealth,
-  type NodeHealth,
-} from './machine.js';
+import { checkFolders, type FolderHealth } from './folders.js';
+import { checkMachine, checkNode, type MachineHealth, type NodeHealth } from './machine.js';
 import { checkPackages, type PackageHealth } from './packages.js';
 
 export interface Health {

@@ -5,7 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Probe } from '../../src/compute/probe.js';
 import { checkDevices, type DeviceAnswer, type DeviceHealth } from '../../src/doctor/devices.js';
 import { type Health, isHealthy } from '../../src/doctor/doctor.js';
-import { checkFolder, checkNode } from '../../src/doctor/machine.js';
+import { checkFolder } from '../../src/doctor/folders.js';
+import { checkNode } from '../../src/doctor/machine.js';
 import { checkPackages } from '../../src/doctor/packages.js';
 import { silent } from '../../src/events.js';
 import { hndsr } from '../cli/tiny-project.js';
@@ -29,7 +30,7 @@ describe('hndsr doctor', () => {
     ]);
     expect(health.packages.every(({ working, version }) => working && version !== null)).toBe(true);
     expect(health.machine.threads).toBeGreaterThan(0);
-    expect(health.folders[0]).toMatchObject({ path: folder, writable: true });
+    expect(health.folders[0]).toMatchObject({ path: folder, writable: true, renames: true, low: false });
     const cpu = health.devices.find(({ engine, device }) => engine === 'onnx' && device === 'cpu')!;
     expect(cpu).toMatchObject({ usable: true, golden: { passed: true } });
     expect(cpu.speed!.convolution).toBeGreaterThan(0);
@@ -113,8 +114,24 @@ describe('what is broken is a finding', () => {
 
   it('a folder that cannot be written is said to be so', async () => {
     const found = await checkFolder(join(folder, 'missing'));
-    expect(found).toMatchObject({ free: null, writable: false, hardLinks: false });
+    expect(found).toMatchObject({ free: null, writable: false, renames: false, hardLinks: false });
     expect(found.reason).toContain('ENOENT');
+    const { code, stdout } = await hndsr(join(folder, 'missing'), 'doctor');
+    expect(code, stdout).toBe(0);
+    expect(stdout).toMatch(/^folder +warning +\S+missing: cannot be written; ENOENT: /m);
+  });
+
+  it('little space is said to be so', async () => {
+    const found = await checkFolder(folder, async () => 900 * 2 ** 20);
+    expect(found).toMatchObject({
+      low: true,
+      free: 900 * 2 ** 20,
+      writable: true,
+      renames: true,
+      reason: '',
+    });
+    expect(await checkFolder(folder, async () => 2 ** 30)).toMatchObject({ low: false });
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('a Node that is too old is said to be so', () => {
@@ -122,5 +139,7 @@ describe('what is broken is a finding', () => {
     expect(checkNode('20.19.0').supported).toBe(true);
     expect(checkNode('24.1.0').supported).toBe(true);
     expect(checkNode('18.20.0').supported).toBe(false);
+    expect(checkNode('22.1.0', '>=22').supported).toBe(true);
+    expect(checkNode('22.1.0', '>=22').required).toBe('>=22');
   });
 });
