@@ -3,6 +3,7 @@
  * `reason`.
  */
 import * as tf from '@tensorflow/tfjs';
+import { env } from 'onnxruntime-node';
 import { type GraphDevice, GraphEngine } from './graph/engine.js';
 
 const [CHANNELS, GRID, BATCH] = [32, 32, 4];
@@ -39,7 +40,8 @@ function expected(at: number): number {
   return reach(point % GRID) * reach(Math.floor(point / GRID)) * CHANNELS;
 }
 
-const say = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+const version = env.versions.node ?? env.versions.common;
+const say = (value: object): void => void process.stdout.write(`${JSON.stringify({ ...value, version })}\n`);
 
 try {
   say(await work(process.argv[2] as GraphDevice));

@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { GraphDevice } from './graph/engine.js';
-import { loadTensorflow } from './tensorflow.js';
+import { askProcess } from './own-process.js';
+import type { NativeTensorflow, TensorflowMissing } from './tensorflow.js';
 
 /** Whether something can compute here. */
 export interface Probe {
@@ -18,41 +17,19 @@ export interface Probe {
 export interface DeviceReport {
   /** Milliseconds for one run of it, once warm. */
   milliseconds: number;
+  /** ONNX Runtime's. */
+  version: string;
 }
 
 /** A driver that hangs is given up after this long. */
 const TIMEOUT_MS = 60_000;
 
-const PROGRAM = fileURLToPath(new URL('./probe-program.js', import.meta.url));
-
 /**
- * Runs known work on a device, in a process of its own.
+ * Runs known work on a device, in a process of its own, so that a driver that crashes or hangs takes nothing down.
  * @returns the report, or the reason why the device cannot be used
  */
-export function reportOf(device: GraphDevice): Promise<DeviceReport | { reason: string }> {
-  return answerOf<DeviceReport>(PROGRAM, [device], TIMEOUT_MS);
-}
-
-/**
- * Runs one of our programs in a process of its own, so that a driver that crashes or hangs takes nothing down.
- * @returns what it says, one line of JSON, or why it said nothing
- */
-export function answerOf<Answer>(
-  program: string,
-  words: string[],
-  timeout: number,
-): Promise<Answer | { reason: string }> {
-  return new Promise((resolve) => {
-    const options = { timeout, killSignal: 'SIGKILL' as const };
-    execFile(process.execPath, [program, ...words], options, (error, stdout, stderr) => {
-      const line = stdout.split('\n').find((one) => one.startsWith('{'));
-      if (line !== undefined) return resolve(JSON.parse(line));
-      if (error?.killed === true) return resolve({ reason: `no answer within ${timeout / 1000} s` });
-      const end = error?.signal ?? `code ${error?.code}`;
-      const last = stderr.trim().split('\n').at(-1)?.trim() ?? '';
-      resolve({ reason: `its process ended with ${end}: ${last}` });
-    });
-  });
+export function reportOf(device: GraphDevice): Promise<DeviceReport | { reason: string; version?: string }> {
+  return askProcess(new URL('./probe-program.js', import.meta.url), [device], TIMEOUT_MS);
 }
 
 /**
@@ -83,13 +60,15 @@ export async function probeDevices(): Promise<Probe[]> {
     const reason = usable
       ? `known work is right, in ${report.milliseconds.toFixed(1)} ms`
       : `${report.reason}. ${DEVICE_HINTS[device]}`;
-    return { engine: 'onnx', device, usable, reason, version: await onnxruntimeVersion() };
+    return { engine: 'onnx', device, usable, reason, version: report.version ?? null };
   });
   return [...(await Promise.all(onnx)), await probeTensorflow()];
 }
 
 async function probeTensorflow(): Promise<Probe> {
-  const found = await loadTensorflow();
+  // Its library ends the process where it does not suit the processor or the driver.
+  const program = new URL('./tensorflow-program.js', import.meta.url);
+  const found = await askProcess<NativeTensorflow | TensorflowMissing>(program, [], TIMEOUT_MS);
   if ('reason' in found) {
     const reason = `${found.reason}. ${DEVICE_HINTS.tensorflow}`;
     return { engine: 'tensorflow', device: 'cuda', usable: false, reason, version: null };
@@ -97,13 +76,4 @@ async function probeTensorflow(): Promise<Probe> {
   const device = found.gpu ? 'cuda' : 'cpu';
   const reason = `${found.name} loaded${found.gpu ? ' and sees a GPU' : ', without a GPU'}`;
   return { engine: 'tensorflow', device, usable: true, reason, version: found.version };
-}
-
-async function onnxruntimeVersion(): Promise<string | null> {
-  try {
-    const { env } = await import('onnxruntime-node');
-    return env.versions.node ?? env.versions.common;
-  } catch {
-    return null;
-  }
 }

@@ -1,15 +1,8 @@
 import type { JobContext } from '../events.js';
 import { checkDevices, type DeviceHealth } from './devices.js';
-import {
-  checkFolders,
-  checkMachine,
-  checkNode,
-  checkPackages,
-  type FolderHealth,
-  type MachineHealth,
-  type NodeHealth,
-  type PackageHealth,
-} from './machine.js';
+import { checkFolders, type FolderHealth } from './folders.js';
+import { checkMachine, checkNode, type MachineHealth, type NodeHealth } from './machine.js';
+import { checkPackages, type PackageHealth } from './packages.js';
 
 export interface Health {
   /** Whether the work can be done: a cpu that computes rightly, and no usable device that does not. */
@@ -21,14 +14,15 @@ export interface Health {
   devices: DeviceHealth[];
 }
 
-/** Looks at everything that hndsr needs of a machine. Throws nothing: what is broken is a finding. */
+/**
+ * Looks at everything that hndsr needs of a machine. What is broken is a finding, not an error.
+ * @throws HndsrError INTERRUPTED
+ */
 export async function diagnose(cwd: string, context: JobContext): Promise<Health> {
-  const report = (what: string): void =>
-    context.emit({ kind: 'message', level: 'info', text: `checking ${what}` });
   const packages = await checkPackages();
   const folders = await checkFolders(cwd);
   const machine = await checkMachine();
-  const devices = await checkDevices(report);
+  const devices = await checkDevices(context);
   return { healthy: isHealthy(packages, devices), node: checkNode(), packages, machine, folders, devices };
 }
 

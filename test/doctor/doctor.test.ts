@@ -5,7 +5,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Probe } from '../../src/compute/probe.js';
 import { checkDevices, type DeviceAnswer, type DeviceHealth } from '../../src/doctor/devices.js';
 import { type Health, isHealthy } from '../../src/doctor/doctor.js';
-import { checkFolder, checkNode, checkPackages } from '../../src/doctor/machine.js';
+import { checkFolder } from '../../src/doctor/folders.js';
+import { checkNode } from '../../src/doctor/machine.js';
+import { checkPackages } from '../../src/doctor/packages.js';
+import { silent } from '../../src/events.js';
 import { hndsr } from '../cli/tiny-project.js';
 import { hasSoftwareVulkan, NEEDS_VULKAN, VULKAN_ENVIRONMENT } from '../compute/software-vulkan.js';
 
@@ -27,7 +30,7 @@ describe('hndsr doctor', () => {
     ]);
     expect(health.packages.every(({ working, version }) => working && version !== null)).toBe(true);
     expect(health.machine.threads).toBeGreaterThan(0);
-    expect(health.folders[0]).toMatchObject({ path: folder, writable: true });
+    expect(health.folders[0]).toMatchObject({ path: folder, writable: true, renames: true, low: false });
     const cpu = health.devices.find(({ engine, device }) => engine === 'onnx' && device === 'cpu')!;
     expect(cpu).toMatchObject({ usable: true, golden: { passed: true } });
     expect(cpu.speed!.convolution).toBeGreaterThan(0);
@@ -78,7 +81,7 @@ describe('what is broken is a finding', () => {
   });
   const devicesOf = (...passed: [string, boolean | null][]): Promise<DeviceHealth[]> =>
     checkDevices(
-      () => {},
+      silent,
       async () => passed.map(([device, one]) => probe(device, one !== null)),
       async ({ device }) => answer(passed.find(([name]) => name === device)![1]!),
     );
@@ -92,21 +95,43 @@ describe('what is broken is a finding', () => {
   });
 
   it('a package that does not load is named with its reason, and the others are looked at', async () => {
-    const packages = await checkPackages({
-      broken: () => Promise.reject(new Error('was compiled against another Node\nlong story')),
-      whole: async () => '2.0',
-    });
-    expect(packages.slice(1)).toEqual([
-      { name: 'broken', version: null, working: false, reason: 'was compiled against another Node' },
-      { name: 'whole', version: '2.0', working: true, reason: '' },
+    const packages = await checkPackages(async (name) =>
+      name === 'better-sqlite3' ? { reason: 'was compiled against another Node.' } : { version: '2.0' },
+    );
+    expect(packages.filter(({ working }) => !working)).toEqual([
+      {
+        name: 'better-sqlite3',
+        version: null,
+        working: false,
+        reason: expect.stringMatching(
+          /^was compiled against another Node\. Run `npm rebuild better-sqlite3`/,
+        ),
+      },
     ]);
+    expect(packages.filter(({ version }) => version === '2.0')).toHaveLength(3);
     expect(isHealthy(packages, await devicesOf(['cpu', true]))).toBe(false);
   });
 
   it('a folder that cannot be written is said to be so', async () => {
     const found = await checkFolder(join(folder, 'missing'));
-    expect(found).toMatchObject({ free: null, writable: false, hardLinks: false });
+    expect(found).toMatchObject({ free: null, writable: false, renames: false, hardLinks: false });
     expect(found.reason).toContain('ENOENT');
+    const { code, stdout } = await hndsr(join(folder, 'missing'), 'doctor');
+    expect(code, stdout).toBe(0);
+    expect(stdout).toMatch(/^folder +warning +\S+missing: cannot be written; ENOENT: /m);
+  });
+
+  it('little space is said to be so', async () => {
+    const found = await checkFolder(folder, async () => 900 * 2 ** 20);
+    expect(found).toMatchObject({
+      low: true,
+      free: 900 * 2 ** 20,
+      writable: true,
+      renames: true,
+      reason: '',
+    });
+    expect(await checkFolder(folder, async () => 2 ** 30)).toMatchObject({ low: false });
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('a Node that is too old is said to be so', () => {
@@ -114,5 +139,7 @@ describe('what is broken is a finding', () => {
     expect(checkNode('20.19.0').supported).toBe(true);
     expect(checkNode('24.1.0').supported).toBe(true);
     expect(checkNode('18.20.0').supported).toBe(false);
+    expect(checkNode('22.1.0', '>=22').supported).toBe(true);
+    expect(checkNode('22.1.0', '>=22').required).toBe('>=22');
   });
 });

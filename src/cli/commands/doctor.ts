@@ -29,31 +29,46 @@ export function register(program: Command): void {
 }
 
 function describe({ node, packages, machine, folders, devices, healthy }: Health): string {
-  const { total, free, limit } = machine.memory;
-  const mark = (good: boolean): string => (good ? 'ok' : 'BROKEN');
   const rows = [
-    ['Node', mark(node.supported), `${node.version} (${node.required} is supported)`],
-    ...packages.map(({ name, version, working, reason }) => [name, mark(working), version ?? reason]),
+    ['Node', node.supported ? 'ok' : 'warning', `${node.version} (${node.required} is supported)`],
+    ...packages.map(({ name, version, working, reason }) => [
+      name,
+      working ? 'ok' : 'BROKEN',
+      version ?? reason,
+    ]),
     ['machine', 'ok', `${machine.platform}, ${machine.processor}, ${machine.threads} threads`],
-    [
-      'memory',
-      'ok',
-      `${gibibytes(total)}, ${gibibytes(free)} free${limit === null ? '' : `, limited to ${gibibytes(limit)}`}`,
-    ],
-    ...folders.map(({ path, free, writable, hardLinks, reason }) => [
-      'folder',
-      mark(writable),
-      `${path}: ${free === null ? '' : `${gibibytes(free)} free`}${hardLinks ? '' : ', no hard links'}${reason === '' ? '' : ` (${reason})`}`,
-    ]),
-    ...devices.map(({ engine, device, usable, reason, golden, speed }) => [
-      `${engine} on ${device}`,
-      usable ? mark(golden?.passed === true) : 'not usable',
-      usable
-        ? `golden tile: ${golden?.verdict}${speed === null ? '' : `; convolution ${speed.convolution.toFixed(1)}, product ${speed.product.toFixed(1)} GFLOP/s`}`
-        : reason,
-    ]),
+    ['memory', 'ok', describeMemory(machine.memory)],
+    ...folders.map((folder) => ['folder', ...describeFolder(folder)]),
+    ...devices.map((device) => [`${device.engine} on ${device.device}`, ...describeDevice(device)]),
   ];
-  return `${table(rows)}\n${healthy ? 'All that is usable computes what it should.' : 'Something is broken: see above.'}`;
+  const verdict = healthy ? 'All that is usable computes what it should.' : 'Something is broken: see above.';
+  return `${table(rows)}\n${verdict}`;
+}
+
+function describeMemory({ total, free, limit }: Health['machine']['memory']): string {
+  const limited = limit === null ? '' : `, limited to ${gibibytes(limit)}`;
+  return `${gibibytes(total)}, ${gibibytes(free)} free${limited}`;
+}
+
+function describeFolder(folder: Health['folders'][number]): [string, string] {
+  const { path, free, low, writable, renames, hardLinks, reason } = folder;
+  const found = [
+    free === null ? '' : `${gibibytes(free)} free${low ? ', which is little' : ''}`,
+    writable ? '' : 'cannot be written',
+    writable && !renames ? 'a file cannot take the place of another' : '',
+    renames && !hardLinks ? 'no hard links, so files are copied' : '',
+    reason,
+  ];
+  const good = writable && renames && !low;
+  return [good ? 'ok' : 'warning', `${path}: ${found.filter((text) => text !== '').join('; ')}`];
+}
+
+function describeDevice({ usable, reason, golden, speed }: Health['devices'][number]): [string, string] {
+  if (!usable || golden === null) return ['not usable', reason];
+  const tile = `golden tile: ${golden.verdict}`;
+  const { convolution, product } = speed ?? {};
+  const fast = `convolution ${convolution?.toFixed(1)}, product ${product?.toFixed(1)} GFLOP/s`;
+  return [golden.passed ? 'ok' : 'BROKEN', speed === null ? tile : `${tile}; ${fast}`];
 }
 
 function gibibytes(bytes: number): string {
