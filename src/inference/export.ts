@@ -6,6 +6,7 @@ import type { Params } from '../config/params.js';
 import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { modelFileNames, modelFiles } from '../models/export/model-files.js';
+import { scaleWarning } from '../models/trained-scales.js';
 import { registeredModel } from './registered-model.js';
 
 export interface ExportOptions {
@@ -44,11 +45,8 @@ export async function exportJob(options: ExportOptions, context: JobContext): Pr
   const folder = resolve(options.cwd, options.output);
   checkOutputs(folder, options);
   const { version, checkpoints } = await registeredModel(options.cwd, options.version);
-  const trained = checkpoints.diffusion.scale;
-  if (scale !== trained) {
-    const text = `version ${version} was trained and measured at x${trained}; what it does at x${scale} was not measured`;
-    context.emit({ kind: 'message', level: 'warning', text });
-  }
+  const warning = scaleWarning(`version ${version}`, checkpoints, scale);
+  if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
   const contents = modelFiles({ checkpoints, version, scale, overlap: params.upscale.overlap });
   const files: ExportResult['files'] = [];
   for (const name of Object.keys(contents)) await checkWritable(join(folder, name));

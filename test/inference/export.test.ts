@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type HndsrEvent, silent } from '../../src/events.js';
 import { type ExportOptions, exportJob } from '../../src/inference/export.js';
 import { upscaleJob } from '../../src/inference/upscale.js';
-import { writeCheckpoint } from '../../src/models/checkpoint.js';
+import { type CheckpointMetadata, writeCheckpoint } from '../../src/models/checkpoint.js';
 import { STAGES } from '../../src/models/hndsr.js';
 import { encodePng, readImage } from '../../src/raster/image.js';
 import { storeObject } from '../../src/registry/objects.js';
@@ -19,22 +19,26 @@ const params = tinyParams('training.crop=16', 'upscale.overlap=5', 'upscale.batc
 const [WIDTH, HEIGHT] = [13, 11];
 let cwd: string;
 
+/** Of versions 1 and 2: the same weights, trained at one scale and at several. */
+const TRAINED_SCALES = [undefined, { from: 2, to: 4 }];
+
 beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'hndsr-export-'));
-  await registerModel();
+  for (const scales of TRAINED_SCALES) await registerModel(scales);
   const { data } = uniform([HEIGHT, WIDTH, 3], 'scene');
   const image = { width: WIDTH, height: HEIGHT, bands: 3, data: Uint8Array.from(data, (one) => 255 * one) };
   writeFileSync(join(cwd, 'scene.png'), await encodePng(image));
 });
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
-/** Version 1, in no stage. */
-async function registerModel(): Promise<void> {
+/** A version in no stage. */
+async function registerModel(scales: CheckpointMetadata['scales']): Promise<void> {
   const checkpoints = tinyCheckpoints(params);
   const artifacts: { role: string; sha256: string; size: number }[] = [];
   for (const stage of STAGES) {
     const path = join(cwd, `${stage}.safetensors`);
-    await writeCheckpoint(path, metadataOf(stage, params), checkpoints[stage].tensors);
+    const metadata = { ...metadataOf(stage, params), ...(scales === undefined ? {} : { scales }) };
+    await writeCheckpoint(path, metadata, checkpoints[stage].tensors);
     artifacts.push({ role: stage, ...(await storeObject(cwd, path)) });
   }
   const scores = { model: 30, operator: 30, bicubic: 29 };
@@ -139,6 +143,17 @@ describe('an export', () => {
     await exported({ output: 'warned', scale: 3 }, context);
     expect(events).toEqual([
       { kind: 'message', level: 'warning', text: expect.stringContaining('trained and measured at x4') },
+    ]);
+  });
+
+  it('says nothing of a scale between those that the version was trained at', async () => {
+    const events: HndsrEvent[] = [];
+    const context = { emit: (event: HndsrEvent) => events.push(event), interrupted: () => false };
+    await exported({ output: 'between', scale: 3, version: 2 }, context);
+    expect(events).toEqual([]);
+    await exported({ output: 'beyond', scale: 5, version: 2 }, context);
+    expect(events).toEqual([
+      { kind: 'message', level: 'warning', text: expect.stringContaining('trained at x2 to x4') },
     ]);
   });
 

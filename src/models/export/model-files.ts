@@ -65,16 +65,16 @@ function commonMetadata(
   { checkpoints, version }: ModelFilesOptions,
   overlap: number,
 ): Record<string, string> {
-  const { crop, scale, dataset_fingerprint } = checkpoints.diffusion;
+  const { crop, dataset_fingerprint } = checkpoints.diffusion;
+  const byStage = (of: (checkpoint: Checkpoint) => unknown): string =>
+    JSON.stringify(Object.fromEntries(STAGES.map((stage) => [stage, of(checkpoints[stage])])));
   return {
     format: EXPORT_FORMAT,
     opset: String(OPSET),
     model_version: String(version),
-    trained_scale: String(scale),
+    trained_scales: byStage(({ scale, scales }) => scales ?? [scale]),
     dataset_fingerprint,
-    checkpoints: JSON.stringify(
-      Object.fromEntries(STAGES.map((stage) => [stage, checkpoints[stage].sha256])),
-    ),
+    checkpoints: byStage(({ sha256 }) => sha256),
     window: String(crop),
     overlap: String(overlap),
   };
