@@ -56,7 +56,7 @@ async function registerModel(scales: CheckpointMetadata['scales']): Promise<void
 }
 
 const exported = (options: Partial<ExportOptions> = {}, context = silent) =>
-  exportJob({ cwd, params, output: 'onnx', scale: 4, version: 1, overwrite: false, ...options }, context);
+  exportJob({ cwd, params, output: 'onnx', scale: 4, source: 1, overwrite: false, ...options }, context);
 
 /** An 8-bit image by the exported file alone, as someone elsewhere would run it. */
 async function runElsewhere(model: string): Promise<{ width: number; height: number; data: Uint8Array }> {
@@ -113,6 +113,37 @@ describe('an export', () => {
     expect(readFileSync(path, 'utf8')).not.toBe('mine');
   });
 
+  it('to a name that ends in .onnx is the scene model alone', async () => {
+    const folder = await exported({ output: 'whole' });
+    const { output, files } = await exported({ output: 'alone/x4.onnx' });
+    expect(files.map(({ path }) => path)).toEqual([output]);
+    expect(readdirSync(join(cwd, 'alone'))).toEqual(['x4.onnx']);
+    expect(readFileSync(output).equals(readFileSync(folder.files[0]!.path))).toBe(true);
+    await expect(exported({ output: 'alone/x4.onnx' })).rejects.toMatchObject({
+      code: 'OUTPUT_EXISTS',
+      message: expect.stringContaining(join('alone', 'x4.onnx')),
+    });
+  });
+
+  it("takes the project's checkpoints, where that is asked for", async () => {
+    const missing = exported({ output: 'none', source: 'checkpoints' });
+    await expect(missing).rejects.toMatchObject({ code: 'CHECKPOINT_MISSING' });
+    for (const stage of STAGES) {
+      const { tensors } = tinyCheckpoints(params)[stage];
+      const path = join(cwd, 'checkpoints', stage, 'best.safetensors');
+      await writeCheckpoint(path, metadataOf(stage, params), tensors);
+    }
+    const { version, files } = await exported({ output: 'trained', source: 'checkpoints' });
+    expect(version).toBeNull();
+    const registered = (await exported({ output: 'registered' })).files;
+    for (const [index, { path }] of files.entries()) {
+      const [here, there] = [readFileSync(path), readFileSync(registered[index]!.path)];
+      // The number of the version, with its name and their lengths, is all that they differ in.
+      const at = there.indexOf('model_version') - 4;
+      expect(here.equals(Buffer.concat([there.subarray(0, at), there.subarray(at + 20)])), path).toBe(true);
+    }
+  });
+
   it('writes the same bytes each time', async () => {
     const [a, b] = [await exported({ output: 'a' }), await exported({ output: 'b' })];
     for (const [index, { path }] of a.files.entries()) {
@@ -121,19 +152,12 @@ describe('an export', () => {
   });
 
   it('takes the version in production unless one is named, and says what to do where there is none', async () => {
-    const { version: _, ...unnamed } = {
-      cwd,
-      params,
-      output: 'none',
-      scale: 4,
-      version: 1,
-      overwrite: false,
-    };
+    const unnamed = { cwd, params, output: 'none', scale: 4, overwrite: false };
     await expect(exportJob(unnamed, silent)).rejects.toMatchObject({
       code: 'VERSION_MISSING',
       hint: expect.stringContaining('promote'),
     });
-    await expect(exported({ output: 'none', version: 7 })).rejects.toMatchObject({ code: 'VERSION_MISSING' });
+    await expect(exported({ output: 'none', source: 7 })).rejects.toMatchObject({ code: 'VERSION_MISSING' });
     expect(readdirSync(cwd)).not.toContain('none');
   });
 
@@ -149,9 +173,9 @@ describe('an export', () => {
   it('says nothing of a scale between those that the version was trained at', async () => {
     const events: HndsrEvent[] = [];
     const context = { emit: (event: HndsrEvent) => events.push(event), interrupted: () => false };
-    await exported({ output: 'between', scale: 3, version: 2 }, context);
+    await exported({ output: 'between', scale: 3, source: 2 }, context);
     expect(events).toEqual([]);
-    await exported({ output: 'beyond', scale: 5, version: 2 }, context);
+    await exported({ output: 'beyond', scale: 5, source: 2 }, context);
     expect(events).toEqual([
       { kind: 'message', level: 'warning', text: expect.stringContaining('trained at x2 to x4') },
     ]);
