@@ -3,10 +3,9 @@ import { checkWritable, writeAtomic } from '../atomic.js';
 import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
-import { checkpointsFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
-import { type Checkpoint, readModel } from '../models/checkpoint.js';
+import { type Checkpoint, readTrainedModel } from '../models/checkpoint.js';
 import { STAGES, type Stage } from '../models/hndsr.js';
 import { Predictor } from '../models/predictor.js';
 import { scaleWarning } from '../models/trained-scales.js';
@@ -162,12 +161,7 @@ export async function evaluateJob(
 }
 
 async function readCheckpoints(cwd: string, dataset: Dataset): Promise<Record<Stage, Checkpoint>> {
-  const source = (stage: Stage) => ({ path: join(checkpointsFolder(cwd, stage), 'best.safetensors') });
-  const checkpoints = await readModel({
-    autoencoder: source('autoencoder'),
-    'neural-operator': source('neural-operator'),
-    diffusion: source('diffusion'),
-  });
+  const checkpoints = await readTrainedModel(cwd);
   for (const stage of STAGES) {
     if (checkpoints[stage].dataset_fingerprint === dataset.fingerprint) continue;
     throw new HndsrError(

@@ -5,31 +5,35 @@ import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
-import { modelFileNames, modelFiles } from '../models/export/model-files.js';
+import { readTrainedModel } from '../models/checkpoint.js';
+import { modelFileNames, modelFiles, sceneFile } from '../models/export/model-files.js';
+import { scaleWarning } from '../models/trained-scales.js';
 import { registeredModel } from './registered-model.js';
 
 export interface ExportOptions {
   cwd: string;
   params: Params;
-  /** The folder for the files, relative to `cwd`. */
+  /** The folder for the files, or a name ending in .onnx for the scene model alone; relative to `cwd`. */
   output: string;
   /** Output pixels per input pixel of the scene model, above 1 and at most 8. */
   scale: number;
-  /** A version of the registry; the one in production unless set. */
-  version?: number;
+  /** A version of the registry, or what is in the project's checkpoints; the version in production unless set. */
+  source?: number | 'checkpoints';
   overwrite: boolean;
 }
 
 export interface ExportResult {
   output: string;
-  version: number;
+  /** Null for the project's checkpoints. */
+  version: number | null;
   scale: number;
   files: { path: string; bytes: number }[];
 }
 
 /**
- * Writes a registered model as ONNX files (docs/export.md), on a thread of its own.
- * @throws HndsrError OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, VERSION_MISSING, HASH_MISMATCH, INTERRUPTED
+ * Writes a model as ONNX files (docs/export.md), on a thread of its own.
+ * @throws HndsrError OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, VERSION_MISSING, CHECKPOINT_*,
+ *   HASH_MISMATCH, INTERRUPTED
  */
 export async function exportModel(
   options: ExportOptions,
@@ -40,31 +44,38 @@ export async function exportModel(
 
 /** `exportModel` in the calling thread. */
 export async function exportJob(options: ExportOptions, context: JobContext): Promise<ExportResult> {
-  const { scale, params } = options;
-  const folder = resolve(options.cwd, options.output);
-  checkOutputs(folder, options);
-  const { version, checkpoints } = await registeredModel(options.cwd, options.version);
-  const trained = checkpoints.diffusion.scale;
-  if (scale !== trained) {
-    const text = `version ${version} was trained and measured at x${trained}; what it does at x${scale} was not measured`;
-    context.emit({ kind: 'message', level: 'warning', text });
-  }
-  const contents = modelFiles({ checkpoints, version, scale, overlap: params.upscale.overlap });
+  const { scale, params, cwd, source } = options;
+  const output = resolve(cwd, options.output);
+  checkOutputs(options);
+  const { version, checkpoints } =
+    source === 'checkpoints'
+      ? { version: null, checkpoints: await readTrainedModel(cwd) }
+      : await registeredModel(cwd, source);
+  const model = version === null ? 'the model' : `version ${version}`;
+  const warning = scaleWarning(model, checkpoints, scale);
+  if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
+  const wanted = { checkpoints, version, scale, overlap: params.upscale.overlap };
+  const contents = isFile(output) ? { '': sceneFile(wanted) } : modelFiles(wanted);
   const files: ExportResult['files'] = [];
-  for (const name of Object.keys(contents)) await checkWritable(join(folder, name));
+  for (const name of Object.keys(contents)) await checkWritable(join(output, name));
   for (const [name, bytes] of Object.entries(contents)) {
     if (context.interrupted()) throw interruptedError('exporting');
-    const path = join(folder, name);
+    const path = join(output, name);
     await writeAtomic(path, bytes);
     files.push({ path, bytes: bytes.length });
   }
-  return { output: folder, version, scale, files };
+  return { output, version, scale, files };
 }
 
-function checkOutputs(folder: string, { output, scale, overwrite }: ExportOptions): void {
-  const existing = modelFileNames(scale).find((name) => existsSync(join(folder, name)));
+function isFile(output: string): boolean {
+  return output.toLowerCase().endsWith('.onnx');
+}
+
+function checkOutputs({ cwd, output, scale, overwrite }: ExportOptions): void {
+  const names = isFile(output) ? [''] : modelFileNames(scale);
+  const existing = names.find((name) => existsSync(resolve(cwd, output, name)));
   if (existing === undefined || overwrite) return;
   throw new HndsrError('OUTPUT_EXISTS', `${join(output, existing)} exists already`, {
-    hint: 'Choose another folder with -o, or add --overwrite.',
+    hint: 'Choose another name with -o, or add --overwrite.',
   });
 }

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { writeAtomic } from '../atomic.js';
 import type { HostTensor } from '../compute/engine.js';
 import { paramsSchema, scalesSchema } from '../config/params.js';
+import { checkpointsFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import { STAGES, type Stage } from './hndsr.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
@@ -191,4 +193,17 @@ export async function readModel(
   };
   checkTogether(model);
   return model;
+}
+
+/**
+ * The model that is in the project's checkpoints, the best of each stage.
+ * @throws HndsrError CHECKPOINT_MISSING, HASH_MISMATCH, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH
+ */
+export async function readTrainedModel(cwd: string): Promise<Record<Stage, Checkpoint>> {
+  const source = (stage: Stage) => ({ path: join(checkpointsFolder(cwd, stage), 'best.safetensors') });
+  return readModel({
+    autoencoder: source('autoencoder'),
+    'neural-operator': source('neural-operator'),
+    diffusion: source('diffusion'),
+  });
 }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type HndsrEvent, silent } from '../../src/events.js';
 import { type ExportOptions, exportJob } from '../../src/inference/export.js';
 import { upscaleJob } from '../../src/inference/upscale.js';
-import { writeCheckpoint } from '../../src/models/checkpoint.js';
+import { type CheckpointMetadata, writeCheckpoint } from '../../src/models/checkpoint.js';
 import { STAGES } from '../../src/models/hndsr.js';
 import { encodePng, readImage } from '../../src/raster/image.js';
 import { storeObject } from '../../src/registry/objects.js';
@@ -19,22 +19,26 @@ const params = tinyParams('training.crop=16', 'upscale.overlap=5', 'upscale.batc
 const [WIDTH, HEIGHT] = [13, 11];
 let cwd: string;
 
+/** Of versions 1 and 2: the same weights, trained at one scale and at several. */
+const TRAINED_SCALES = [undefined, { from: 2, to: 4 }];
+
 beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'hndsr-export-'));
-  await registerModel();
+  for (const scales of TRAINED_SCALES) await registerModel(scales);
   const { data } = uniform([HEIGHT, WIDTH, 3], 'scene');
   const image = { width: WIDTH, height: HEIGHT, bands: 3, data: Uint8Array.from(data, (one) => 255 * one) };
   writeFileSync(join(cwd, 'scene.png'), await encodePng(image));
 });
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
-/** Version 1, in no stage. */
-async function registerModel(): Promise<void> {
+/** A version in no stage. */
+async function registerModel(scales: CheckpointMetadata['scales']): Promise<void> {
   const checkpoints = tinyCheckpoints(params);
   const artifacts: { role: string; sha256: string; size: number }[] = [];
   for (const stage of STAGES) {
     const path = join(cwd, `${stage}.safetensors`);
-    await writeCheckpoint(path, metadataOf(stage, params), checkpoints[stage].tensors);
+    const metadata = { ...metadataOf(stage, params), ...(scales === undefined ? {} : { scales }) };
+    await writeCheckpoint(path, metadata, checkpoints[stage].tensors);
     artifacts.push({ role: stage, ...(await storeObject(cwd, path)) });
   }
   const scores = { model: 30, operator: 30, bicubic: 29 };
@@ -52,7 +56,7 @@ async function registerModel(): Promise<void> {
 }
 
 const exported = (options: Partial<ExportOptions> = {}, context = silent) =>
-  exportJob({ cwd, params, output: 'onnx', scale: 4, version: 1, overwrite: false, ...options }, context);
+  exportJob({ cwd, params, output: 'onnx', scale: 4, source: 1, overwrite: false, ...options }, context);
 
 /** An 8-bit image by the exported file alone, as someone elsewhere would run it. */
 async function runElsewhere(model: string): Promise<{ width: number; height: number; data: Uint8Array }> {
@@ -109,6 +113,37 @@ describe('an export', () => {
     expect(readFileSync(path, 'utf8')).not.toBe('mine');
   });
 
+  it('to a name that ends in .onnx is the scene model alone', async () => {
+    const folder = await exported({ output: 'whole' });
+    const { output, files } = await exported({ output: 'alone/x4.onnx' });
+    expect(files.map(({ path }) => path)).toEqual([output]);
+    expect(readdirSync(join(cwd, 'alone'))).toEqual(['x4.onnx']);
+    expect(readFileSync(output).equals(readFileSync(folder.files[0]!.path))).toBe(true);
+    await expect(exported({ output: 'alone/x4.onnx' })).rejects.toMatchObject({
+      code: 'OUTPUT_EXISTS',
+      message: expect.stringContaining(join('alone', 'x4.onnx')),
+    });
+  });
+
+  it("takes the project's checkpoints, where that is asked for", async () => {
+    const missing = exported({ output: 'none', source: 'checkpoints' });
+    await expect(missing).rejects.toMatchObject({ code: 'CHECKPOINT_MISSING' });
+    for (const stage of STAGES) {
+      const { tensors } = tinyCheckpoints(params)[stage];
+      const path = join(cwd, 'checkpoints', stage, 'best.safetensors');
+      await writeCheckpoint(path, metadataOf(stage, params), tensors);
+    }
+    const { version, files } = await exported({ output: 'trained', source: 'checkpoints' });
+    expect(version).toBeNull();
+    const registered = (await exported({ output: 'registered' })).files;
+    for (const [index, { path }] of files.entries()) {
+      const [here, there] = [readFileSync(path), readFileSync(registered[index]!.path)];
+      // The number of the version, with its name and their lengths, is all that they differ in.
+      const at = there.indexOf('model_version') - 4;
+      expect(here.equals(Buffer.concat([there.subarray(0, at), there.subarray(at + 20)])), path).toBe(true);
+    }
+  });
+
   it('writes the same bytes each time', async () => {
     const [a, b] = [await exported({ output: 'a' }), await exported({ output: 'b' })];
     for (const [index, { path }] of a.files.entries()) {
@@ -117,19 +152,12 @@ describe('an export', () => {
   });
 
   it('takes the version in production unless one is named, and says what to do where there is none', async () => {
-    const { version: _, ...unnamed } = {
-      cwd,
-      params,
-      output: 'none',
-      scale: 4,
-      version: 1,
-      overwrite: false,
-    };
+    const unnamed = { cwd, params, output: 'none', scale: 4, overwrite: false };
     await expect(exportJob(unnamed, silent)).rejects.toMatchObject({
       code: 'VERSION_MISSING',
       hint: expect.stringContaining('promote'),
     });
-    await expect(exported({ output: 'none', version: 7 })).rejects.toMatchObject({ code: 'VERSION_MISSING' });
+    await expect(exported({ output: 'none', source: 7 })).rejects.toMatchObject({ code: 'VERSION_MISSING' });
     expect(readdirSync(cwd)).not.toContain('none');
   });
 
@@ -139,6 +167,17 @@ describe('an export', () => {
     await exported({ output: 'warned', scale: 3 }, context);
     expect(events).toEqual([
       { kind: 'message', level: 'warning', text: expect.stringContaining('trained and measured at x4') },
+    ]);
+  });
+
+  it('says nothing of a scale between those that the version was trained at', async () => {
+    const events: HndsrEvent[] = [];
+    const context = { emit: (event: HndsrEvent) => events.push(event), interrupted: () => false };
+    await exported({ output: 'between', scale: 3, source: 2 }, context);
+    expect(events).toEqual([]);
+    await exported({ output: 'beyond', scale: 5, source: 2 }, context);
+    expect(events).toEqual([
+      { kind: 'message', level: 'warning', text: expect.stringContaining('trained at x2 to x4') },
     ]);
   });
 

@@ -6,6 +6,7 @@ interface ExportFlags {
   output: string;
   scale: number;
   model?: number;
+  checkpoints: boolean;
   overwrite: boolean;
   set: string[];
 }
@@ -14,21 +15,30 @@ const EXAMPLES = `
 Examples:
   hndsr export -o onnx
   hndsr export -o onnx-x2 --scale 2 --model 1
-  hndsr export -o onnx --overwrite      replaces the files of an earlier export`;
+  hndsr export -o onnx --overwrite      replaces the files of an earlier export
+  hndsr export -o model.onnx --checkpoints      one file, of the model trained last`;
 
 export function register(program: Command): void {
   program
     .command('export')
     .summary('the model in production -> ONNX files that other programs run')
     .description(
-      'Writes a registered model as ONNX files: one that upscales scenes of any size by one factor at strength 0, and ' +
+      'Writes a model as ONNX files: one that upscales scenes of any size by one factor at strength 0, and ' +
         'those of one window by which the sampler can be run elsewhere. docs/export.md describes every tensor.',
     )
-    .requiredOption('-o, --output <folder>', 'the folder for the files')
+    .requiredOption(
+      '-o, --output <path>',
+      'the folder for the files, or FILE.onnx for the one that upscales scenes',
+    )
     .option(
       '-m, --model <version>',
       'a version of the registry (default: the one in production)',
       numberFlag('--model', 1, 2 ** 31, true),
+    )
+    .addOption(
+      new Option('--checkpoints', "the best of the project's checkpoints, no version of the registry")
+        .default(false)
+        .conflicts('model'),
     )
     .option('-s, --scale <factor>', 'output pixels per input pixel, above 1 and at most 8', scaleFlag, 4)
     .addOption(new Option('--format <format>', 'the kind of file').choices(['onnx']).default('onnx'))
@@ -37,6 +47,7 @@ export function register(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(
       action<ExportFlags>(async (context, flags) => {
+        const source = flags.checkpoints ? 'checkpoints' : flags.model;
         const { exportModel } = await import('../../inference/export.js');
         const result = await exportModel(
           {
@@ -45,12 +56,13 @@ export function register(program: Command): void {
             output: flags.output,
             scale: flags.scale,
             overwrite: flags.overwrite,
-            ...(flags.model === undefined ? {} : { version: flags.model }),
+            ...(source === undefined ? {} : { source }),
           },
           context,
         );
         const names = result.files.map(({ path, bytes }) => `${path} (${(bytes / 1e6).toFixed(1)} MB)`);
-        context.print(result, [`version ${result.version} as ONNX:`, ...names].join('\n  '));
+        const model = result.version === null ? 'the checkpoints' : `version ${result.version}`;
+        context.print(result, [`${model} as ONNX:`, ...names].join('\n  '));
       }),
     );
 }

@@ -12,8 +12,8 @@ export const EXPORT_FORMAT = 'hndsr-onnx-1';
 
 export interface ModelFilesOptions {
   checkpoints: Record<Stage, Checkpoint>;
-  /** Of the registry. */
-  version: number;
+  /** Of the registry; null if the checkpoints are of none. */
+  version: number | null;
   /** Output pixels per input pixel of the scene model, above 1. */
   scale: number;
   /** Output pixels by which neighbouring windows overlap. */
@@ -39,44 +39,51 @@ function sceneFileName(scale: number): string {
 
 /** The files of an export by name: the model of a whole scene, and those of one window. */
 export function modelFiles(options: ModelFilesOptions): Record<string, Uint8Array> {
-  const { checkpoints, scale } = options;
-  const { model, crop: size } = checkpoints.diffusion;
-  const constants: Record<string, HostTensor> = Object.assign(
-    {},
-    ...STAGES.map((stage) => prefixed(stage, checkpoints[stage].tensors)),
-  );
-  const overlap = Math.min(options.overlap, size - 1);
-  const common = commonMetadata(options, overlap);
-  const scene = encode(
-    sceneModel({ model, constants, grid: { size, overlap }, scale }),
-    'model',
-    `Super-resolution by ${scale} of scenes of any size, at strength 0 (the neural operator alone).`,
-    { ...common, scale: String(scale) },
-  );
-  const windows = Object.entries(windowModels(model, size, constants)).map(([name, graph]) => {
+  const { model, crop } = options.checkpoints.diffusion;
+  const common = commonMetadata(options);
+  const windows = Object.entries(windowModels(model, crop, constantsOf(options))).map(([name, graph]) => {
     const schedule = { alpha_bar: JSON.stringify([...alphaBars(model.diffusion)]) };
     const metadata = name === 'sampler-step' ? { ...common, ...schedule } : common;
     return [`${name}.onnx`, encode(graph, name, DESCRIPTIONS[name as WindowModel], metadata)];
   });
-  return { [sceneFileName(scale)]: scene, ...Object.fromEntries(windows) };
+  return { [sceneFileName(options.scale)]: sceneFile(options), ...Object.fromEntries(windows) };
 }
 
-function commonMetadata(
-  { checkpoints, version }: ModelFilesOptions,
-  overlap: number,
-): Record<string, string> {
-  const { crop, scale, dataset_fingerprint } = checkpoints.diffusion;
+/** The model of a whole scene alone. */
+export function sceneFile(options: ModelFilesOptions): Uint8Array {
+  const { scale, checkpoints } = options;
+  const { model, crop: size } = checkpoints.diffusion;
+  const grid = { size, overlap: overlapOf(options) };
+  return encode(
+    sceneModel({ model, constants: constantsOf(options), grid, scale }),
+    'model',
+    `Super-resolution by ${scale} of scenes of any size, at strength 0 (the neural operator alone).`,
+    { ...commonMetadata(options), scale: String(scale) },
+  );
+}
+
+function constantsOf({ checkpoints }: ModelFilesOptions): Record<string, HostTensor> {
+  return Object.assign({}, ...STAGES.map((stage) => prefixed(stage, checkpoints[stage].tensors)));
+}
+
+function overlapOf({ checkpoints, overlap }: ModelFilesOptions): number {
+  return Math.min(overlap, checkpoints.diffusion.crop - 1);
+}
+
+function commonMetadata(options: ModelFilesOptions): Record<string, string> {
+  const { checkpoints, version } = options;
+  const { crop, dataset_fingerprint } = checkpoints.diffusion;
+  const byStage = (of: (checkpoint: Checkpoint) => unknown): string =>
+    JSON.stringify(Object.fromEntries(STAGES.map((stage) => [stage, of(checkpoints[stage])])));
   return {
     format: EXPORT_FORMAT,
     opset: String(OPSET),
-    model_version: String(version),
-    trained_scale: String(scale),
+    ...(version === null ? {} : { model_version: String(version) }),
+    trained_scales: byStage(({ scale, scales }) => scales ?? [scale]),
     dataset_fingerprint,
-    checkpoints: JSON.stringify(
-      Object.fromEntries(STAGES.map((stage) => [stage, checkpoints[stage].sha256])),
-    ),
+    checkpoints: byStage(({ sha256 }) => sha256),
     window: String(crop),
-    overlap: String(overlap),
+    overlap: String(overlapOf(options)),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../compute/graph/builder.js';
 import { range } from '../autoencoder.js';
 import { blendingWeights } from '../windows.js';
+import { gatherAlong, normalised, type Taps, whole } from './weighted-gather.js';
 
 /** How a scene is cut into windows: edge and overlap in pixels of the target grid. */
 export interface WindowGrid {
@@ -17,10 +18,6 @@ export interface SceneAxis {
   starts: string;
   /** Where the last one begins. */
   last: string;
-}
-
-export function whole(builder: GraphBuilder, value: number): string {
-  return builder.integers([value], []);
 }
 
 /** windowStarts (windows.ts) of a length that is known only when the graph runs. */
@@ -52,14 +49,7 @@ export function blendAlong(
   axis: SceneAxis,
   grid: WindowGrid,
 ): string {
-  const { indices, weights } = blendingOf(builder, axis, grid);
-  const widthwise = builder.integers([-1, ...Array<number>(3 - position).fill(1)]);
-  const terms = range(sharingWindows(grid)).map((which) => {
-    const one = (of: string): string => builder.node('Gather', [of, whole(builder, which)], { axis: 0 });
-    const seen = builder.node('Gather', [windows, one(indices)], { axis: position });
-    return builder.node('Mul', [seen, builder.node('Reshape', [one(weights), widthwise])]);
-  });
-  return terms.reduce((sum, term) => builder.node('Add', [sum, term]));
+  return gatherAlong(builder, windows, position, blendingOf(builder, axis, grid));
 }
 
 /** Of how many windows a pixel can be a part: of those in step, and of the last, which is out of step. */
@@ -67,12 +57,8 @@ function sharingWindows({ size, overlap }: WindowGrid): number {
   return Math.ceil(size / (size - overlap)) + 1;
 }
 
-/** For each pixel the samples that make it, [sharing windows, length], and their weights, which add up to 1. */
-function blendingOf(
-  builder: GraphBuilder,
-  axis: SceneAxis,
-  grid: WindowGrid,
-): { indices: string; weights: string } {
+/** For each pixel the samples of the windows that see it; those that do not are the first sample, with no weight. */
+function blendingOf(builder: GraphBuilder, axis: SceneAxis, grid: WindowGrid): Taps {
   const { size, overlap } = grid;
   const node = builder.node.bind(builder);
   const number = (value: number): string => whole(builder, value);
@@ -104,9 +90,9 @@ function blendingOf(
     node('Gather', [ramp, offsets], { axis: 0 }),
     builder.float(Float32Array.of(0), []),
   ]);
-  const sum = node('ReduceSum', [weights, builder.integers([0])], { keepdims: 1 });
   return {
+    count: sharingWindows(grid),
     indices: node('Add', [node('Mul', [windows, number(size)]), offsets]),
-    weights: node('Div', [weights, sum]),
+    weights: normalised(builder, weights),
   };
 }

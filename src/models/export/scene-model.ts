@@ -5,7 +5,9 @@ import type { OnnxGraph } from '../../compute/graph/onnx.js';
 import { OUTPUT_PREFIX, trace } from '../../compute/graph/trace.js';
 import { range } from '../autoencoder.js';
 import { Hndsr, type ModelConfig, toImageRange, toNetworkRange, windowShapes } from '../hndsr.js';
-import { blendAlong, type SceneAxis, sceneAxis, type WindowGrid, whole } from './scene-axis.js';
+import { bicubicAlong } from './bicubic.js';
+import { blendAlong, type SceneAxis, sceneAxis, type WindowGrid } from './scene-axis.js';
+import { whole } from './weighted-gather.js';
 
 const BANDS = 3;
 /** Windows to a turn of the loop: several keep the cores busy, more only take memory. */
@@ -77,17 +79,11 @@ function upsampledScene(builder: GraphBuilder, low: string, { scale, grid }: Sce
   );
   const rows = sceneAxis(builder, enlarged(builder, height!, scale), grid);
   const columns = sceneAxis(builder, enlarged(builder, width!, scale), grid);
-  const sizes = shapeOf(builder, images!, BANDS, rows.length, columns.length);
-  // Keys' kernel, cut off at the edges and its weights normalised: raster/resample.ts.
-  const upsampled = node('Resize', [low, '', '', sizes], {
-    mode: 'cubic',
-    cubic_coeff_a: { float: -0.5 },
-    exclude_outside: 1,
-    coordinate_transformation_mode: 'half_pixel',
-  });
-  const channelsLast = node('Transpose', [upsampled], { perm: [0, 2, 3, 1] });
+  const channelsLast = node('Transpose', [low], { perm: [0, 2, 3, 1] });
+  const tall = bicubicAlong(builder, channelsLast, 1, height!, rows.length);
+  const upsampled = bicubicAlong(builder, tall, 2, width!, columns.length);
   return {
-    pixels: node('Reshape', [channelsLast, builder.integers([-1, BANDS])]),
+    pixels: node('Reshape', [upsampled, builder.integers([-1, BANDS])]),
     images: images!,
     rows,
     columns,

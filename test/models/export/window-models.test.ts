@@ -1,9 +1,14 @@
 import * as ort from 'onnxruntime-node';
 import { expect, it } from 'vitest';
 import { GraphEngine } from '../../../src/compute/graph/engine.js';
+import type { OnnxGraph } from '../../../src/compute/graph/onnx.js';
 import { silent } from '../../../src/events.js';
 import { modelFiles } from '../../../src/models/export/model-files.js';
+import { sceneModel } from '../../../src/models/export/scene-model.js';
+import { windowModels } from '../../../src/models/export/window-models.js';
+import { STAGES } from '../../../src/models/hndsr.js';
 import { Predictor } from '../../../src/models/predictor.js';
+import { prefixed } from '../../../src/nn/parameters.js';
 import { Random } from '../../../src/random.js';
 import { resizeBicubic } from '../../../src/raster/resample.js';
 import { expectNumbersClose, uniform } from '../../compute/compare.js';
@@ -11,7 +16,8 @@ import { tinyCheckpoints, tinyParams } from '../tiny.js';
 
 const CROP = 16;
 const SEED = 5;
-const checkpoints = tinyCheckpoints(tinyParams(`training.crop=${CROP}`));
+const params = tinyParams(`training.crop=${CROP}`);
+const checkpoints = tinyCheckpoints(params);
 const files = modelFiles({ checkpoints, version: 3, scale: 4, overlap: 4 });
 
 function toPlanes(data: Float32Array, channels: number): Float32Array {
@@ -101,6 +107,22 @@ it.each([
   expect(Math.max(...apart)).toBeGreaterThan(1e-3);
 });
 
+it('every file has operators of the standard only', () => {
+  const constants = Object.assign({}, ...STAGES.map((stage) => prefixed(stage, checkpoints[stage].tensors)));
+  const { model } = params;
+  const scene = sceneModel({ model, constants, grid: { size: CROP, overlap: 4 }, scale: 4 });
+  const domains = ({ nodes }: OnnxGraph): string[] =>
+    nodes.flatMap(({ domain, attributes }) => [
+      domain,
+      ...Object.values(attributes).flatMap((one) =>
+        typeof one === 'object' && 'graph' in one ? domains(one.graph) : [],
+      ),
+    ]);
+  for (const graph of [scene, ...Object.values(windowModels(model, CROP, constants))]) {
+    expect(new Set(domains(graph))).toEqual(new Set(['']));
+  }
+});
+
 it('the weights are once in every file', () => {
   const weights = (stages: (keyof typeof checkpoints)[]): number =>
     stages
@@ -114,6 +136,7 @@ it('the tensors, the window and where the model comes from are in the metadata',
     expect(metadataOf(bytes, 'model_version'), name).toBe('3');
     expect(metadataOf(bytes, 'window'), name).toBe('16');
     expect(JSON.parse(metadataOf(bytes, 'checkpoints')).diffusion).toBe(checkpoints.diffusion.sha256);
+    expect(JSON.parse(metadataOf(bytes, 'trained_scales')).diffusion).toEqual([4]);
     for (const which of ['inputs', 'outputs']) {
       const tensors = Object.values(JSON.parse(metadataOf(bytes, which)) as Record<string, unknown>);
       expect(tensors.length).toBeGreaterThan(0);
