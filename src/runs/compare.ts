@@ -1,5 +1,5 @@
 import type { Run } from '../store/runs.js';
-import { openStore } from '../store/store.js';
+import { openStoreToRead } from '../store/store.js';
 import { findRun, History, type RunName } from './history.js';
 import { secondsOf } from './list.js';
 import { finalMetrics } from './metrics.js';
@@ -23,7 +23,7 @@ export interface Comparison {
 
 /** What two runs have different, and the numbers that they came to. @throws HndsrError RUN_MISSING */
 export function compareRuns(cwd: string, first: RunName, second: RunName): Comparison {
-  const store = openStore(cwd);
+  const store = openStoreToRead(cwd);
   try {
     const [a, b] = [findRun(store, first), findRun(store, second)];
     const [finalA, finalB] = [a, b].map(

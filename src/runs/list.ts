@@ -1,6 +1,6 @@
 import { lastValue } from '../store/curves.js';
 import { allRuns, type Run } from '../store/runs.js';
-import { openStore, type Store } from '../store/store.js';
+import { openStoreToRead, type Store } from '../store/store.js';
 
 export interface RunSummary extends Omit<Run, 'params' | 'versions' | 'host' | 'process'> {
   /** From its start to its end or, of one that goes on, to now; null of one that was abandoned. */
@@ -15,7 +15,7 @@ export interface RunSummary extends Omit<Run, 'params' | 'versions' | 'host' | '
 
 /** The runs of a project, of one stage or of all; the newest first. */
 export function listRuns(cwd: string, stage?: string): RunSummary[] {
-  const store = openStore(cwd);
+  const store = openStoreToRead(cwd);
   try {
     return allRuns(store, stage).map((run) => summaryOf(store, run));
   } finally {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { writeAtomic } from '../atomic.js';
 import { HndsrError } from '../errors.js';
 import type { Column } from '../store/curves.js';
-import { openStore } from '../store/store.js';
+import { openStoreToRead } from '../store/store.js';
 import { stepAxis, valueAxis } from './axis.js';
 import { findRun, History, type RunName } from './history.js';
 import { VALIDATION } from './metrics.js';
@@ -78,7 +78,7 @@ export async function plotRuns({ cwd, runs, metric, output }: PlotOptions): Prom
 }
 
 function curvesOf(cwd: string, names: RunName[], metric: string, count: number): Curve[] {
-  const store = openStore(cwd);
+  const store = openStoreToRead(cwd);
   try {
     const runs = new Map(names.map((name) => findRun(store, name)).map((run) => [run.id, run]));
     const found = [...runs.values()].map((run) => {

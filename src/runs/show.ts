@@ -1,6 +1,6 @@
 import type { Column } from '../store/curves.js';
 import { checkpointsOf, type Run } from '../store/runs.js';
-import { openStore } from '../store/store.js';
+import { openStoreToRead } from '../store/store.js';
 import { type SystemSummary, systemSummaryOf } from '../store/system-metrics.js';
 import { findRun, History, type RunName } from './history.js';
 import { secondsOf } from './list.js';
@@ -21,7 +21,7 @@ export interface RunDetails extends Run {
 
 /** Everything that is known of a run. `columns` is how finely its loss is given. */
 export function showRun(cwd: string, name: RunName, columns = 60): RunDetails {
-  const store = openStore(cwd);
+  const store = openStoreToRead(cwd);
   try {
     const run = findRun(store, name);
     const history = new History(store, run);

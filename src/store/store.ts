@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { storePath } from '../config/project.js';
@@ -51,6 +51,14 @@ export function openStore(cwd: string, busyMilliseconds: number = BUSY_MILLISECO
     },
     close: () => void opened.close(),
   };
+}
+
+/** The same for a command that only reads: where there is no store it sees an empty one, and leaves none behind. */
+export function openStoreToRead(cwd: string): Store {
+  if (existsSync(storePath(cwd))) return openStore(cwd);
+  const database = new Database(':memory:');
+  migrate(database, ':memory:');
+  return { database, write: (change) => database.transaction(change)(), close: () => void database.close() };
 }
 
 function asStoreError(error: unknown, path: string, busyMilliseconds: number): unknown {

@@ -1,3 +1,5 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compareRuns, flatten } from '../../src/runs/compare.js';
@@ -149,4 +151,12 @@ describe('a sparkline', () => {
       ),
     ).toBe('▁▂▃▄▅▆▇█');
   });
+});
+
+it('looking for runs where there is no project leaves nothing behind', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'hndsr-no-project-'));
+  expect(listRuns(folder)).toEqual([]);
+  expect(() => showRun(folder, 'latest')).toThrow('there is no run yet');
+  expect(await readdir(folder)).toEqual([]);
+  await rm(folder, { recursive: true });
 });
