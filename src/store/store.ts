@@ -7,6 +7,7 @@ import { migrate } from './migrations.js';
 
 /** A writer needs the lock for milliseconds; one that holds it this long is stuck. */
 const BUSY_MILLISECONDS = 30_000;
+const RETRY_MILLISECONDS = 5;
 
 /** The project's one SQLite file; any number of processes and threads may have it open. */
 export interface Store {
@@ -27,19 +28,7 @@ export interface Store {
  */
 export function openStore(cwd: string, busyMilliseconds: number = BUSY_MILLISECONDS): Store {
   const path = storePath(cwd);
-  let database: Database.Database | undefined;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    database = new Database(path, { timeout: busyMilliseconds });
-    database.pragma('journal_mode = WAL');
-    database.pragma('synchronous = FULL');
-    database.pragma('foreign_keys = ON');
-    migrate(database, path);
-  } catch (error) {
-    database?.close();
-    throw asStoreError(error, path, busyMilliseconds);
-  }
-  const opened = database;
+  const opened = openDatabase(path, busyMilliseconds);
   return {
     database: opened,
     write: (change) => {
@@ -53,6 +42,31 @@ export function openStore(cwd: string, busyMilliseconds: number = BUSY_MILLISECO
   };
 }
 
+function openDatabase(path: string, busyMilliseconds: number): Database.Database {
+  const deadline = performance.now() + busyMilliseconds;
+  for (;;) {
+    let database: Database.Database | undefined;
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      database = new Database(path, { timeout: busyMilliseconds });
+      database.pragma('journal_mode = WAL');
+      database.pragma('synchronous = FULL');
+      database.pragma('foreign_keys = ON');
+      migrate(database, path);
+      return database;
+    } catch (error) {
+      database?.close();
+      // SQLite does not wait for another that is changing a new file's journal to WAL; it answers at once.
+      if (!isBusy(error) || performance.now() > deadline) throw asStoreError(error, path, busyMilliseconds);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MILLISECONDS);
+    }
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_BUSY');
+}
+
 /** The same for a command that only reads: where there is no store it sees an empty one, and leaves none behind. */
 export function openStoreToRead(cwd: string): Store {
   if (existsSync(storePath(cwd))) return openStore(cwd);
@@ -64,7 +78,7 @@ export function openStoreToRead(cwd: string): Store {
 function asStoreError(error: unknown, path: string, busyMilliseconds: number): unknown {
   if (error instanceof HndsrError) return error;
   const code = String((error as { code?: unknown }).code ?? '');
-  if (code.startsWith('SQLITE_BUSY')) {
+  if (isBusy(error)) {
     return new HndsrError(
       'STORE_BUSY',
       `${path} is locked: another program has kept it for writing for over ${busyMilliseconds / 1000} s`,

@@ -49,15 +49,18 @@ function cubicTaps(builder: GraphBuilder, from: string, to: string): Taps {
   };
 }
 
-/** Keys' kernel with a = -0.5 of distances up to 2 (Keys 1981, "Cubic convolution interpolation"). */
+/**
+ * Keys' kernel with a = -0.5 of distances up to 2 (Keys 1981, "Cubic convolution interpolation"), by its roots at 1
+ * and 2: as a sum of powers, single precision would lose the small weights beside them.
+ */
 function cubic(builder: GraphBuilder, distance: string): string {
   const float = (value: number): string => builder.float(Float32Array.of(value), []);
-  // A polynomial of the distance, highest power first.
-  const polynomial = (first: number, ...rest: number[]): string =>
-    rest.reduce(
-      (sum, next) => builder.node('Add', [builder.node('Mul', [sum, distance]), float(next)]),
-      float(first),
-    );
-  const isNear = builder.node('Less', [distance, float(1)]);
-  return builder.node('Where', [isNear, polynomial(1.5, -2.5, 0, 1), polynomial(-0.5, 2.5, -4, 2)]);
+  const node = (kind: string, a: string, b: string): string => builder.node(kind, [a, b]);
+  const toOne = node('Sub', float(1), distance);
+  const toTwo = node('Sub', float(2), distance);
+  // (1 - d) (1 + d (1 - 1.5 d)) up to 1, and 0.5 (1 - d) (2 - d)^2 beyond.
+  const rise = node('Sub', float(1), node('Mul', distance, float(1.5)));
+  const near = node('Mul', toOne, node('Add', node('Mul', distance, rise), float(1)));
+  const far = node('Mul', node('Mul', toOne, float(0.5)), node('Mul', toTwo, toTwo));
+  return builder.node('Where', [node('Less', distance, float(1)), near, far]);
 }

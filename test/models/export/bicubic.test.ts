@@ -49,7 +49,7 @@ describe('the bicubic upsampling of an exported graph', () => {
           1e-6,
         );
       }),
-      { numRuns: 60 },
+      { numRuns: 200 },
     );
   });
 
