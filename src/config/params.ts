@@ -61,24 +61,77 @@ export const scalesSchema = z.union(
 );
 export type Scales = z.infer<typeof scalesSchema>;
 
+export const SPLIT_METHODS = ['spatial-block', 'source', 'stratified', 'hash', 'predefined'] as const;
+
+const dataSchema = z.strictObject({
+  /** A folder, a glob, a .csv or .parquet list, or s3://bucket/prefix. */
+  input: z.string().min(1),
+  /** Of an S3-compatible service; null: that of AWS. */
+  endpoint: z.string().min(1).nullable().default(null),
+  /** A folder with the low-resolution image of each one of `input`, by name; null: they are made. */
+  low_resolution: z.string().min(1).nullable().default(null),
+  output: z.string().min(1),
+  scale,
+  /** All scales at which low-resolution tiles are written; null: `scale` alone. */
+  scales: z.array(scale).min(1).nullable().default(null),
+  /** False: no low-resolution tiles are written; training and evaluation make them as they go. */
+  materialize: z.boolean().default(true),
+  /** Which bands of an image, from 1, are a tile's red, green and blue; null: the first three, or the only one. */
+  bands: z
+    .union([z.tuple([count]), z.tuple([count, count, count])])
+    .nullable()
+    .default(null),
+  /** The values that become 0 and 1; null: the whole range of the image's whole numbers, 0 to 1 of its fractions. */
+  value_range: z
+    .tuple([z.number(), z.number()])
+    .refine(([low, high]) => low < high, 'the first must be below the second')
+    .nullable()
+    .default(null),
+  /** Side of the windows that larger images are cut into, in pixels; null: each image is one tile. */
+  tile: z.int().min(16).nullable().default(256),
+  /** Pixels that are decoded at once: an image, or a block of a TIFF. */
+  max_pixels: count,
+  /** Pixels of a scene that is read by windows. */
+  max_scene_pixels: count.default(4_000_000_000),
+  /** In 8-bit levels. */
+  min_standard_deviation: z.number().min(0),
+  /** Share of a tile's samples at the top of the range above which it is saturated. */
+  max_saturated: fraction.default(0.5),
+  /** Share of a tile's pixels without data above which it is dropped. */
+  max_empty: fraction.default(0.05),
+  /** Tiles whose perceptual hashes differ in at most so many of 64 bits are near-duplicates; null: not looked for. */
+  near_duplicate_bits: z.int().min(0).max(16).nullable().default(3),
+  /** What is done to low-resolution tiles beside resampling, each drawn from the seed and the tile's id. */
+  degradation: z
+    .strictObject({
+      /** Largest standard deviation of a Gaussian blur before resampling, in pixels of the tile. */
+      blur: z.number().min(0).max(8).default(0),
+      /** Largest standard deviation of Gaussian noise after it, in 8-bit levels. */
+      noise: z.number().min(0).max(64).default(0),
+      /** Lowest JPEG quality that the result may be stored at in between; null: none. */
+      jpeg: z.int().min(1).max(100).nullable().default(null),
+    })
+    .default({ blur: 0, noise: 0, jpeg: null }),
+  split: z.strictObject({
+    method: z.enum(SPLIT_METHODS),
+    block_degrees: positive,
+    /** Side of the blocks of each scene in pixels, in place of degrees; null: degrees. */
+    block_pixels: count.nullable().default(null),
+    /** Tiles nearer than this to a block of another split are dropped; in the unit of the blocks. */
+    buffer: z.number().min(0).default(0),
+    source_pattern: z.string(),
+    /** stratified: `folder` (the first one of the path), `sensor`, `source`, or any column of the list or tiles.csv. */
+    stratify_by: z.string().min(1).default('folder'),
+    validation: fraction,
+    test: fraction,
+  }),
+});
+
 const REGISTRY_STAGES = ['staging', 'canary', 'production'] as const;
 
 export const paramsSchema = z.strictObject({
   seed: z.int().min(0).max(0xffffffff),
-  data: z.strictObject({
-    input: z.string().min(1),
-    output: z.string().min(1),
-    scale: z.int().min(2).max(8),
-    max_pixels: count,
-    min_standard_deviation: z.number().min(0),
-    split: z.strictObject({
-      method: z.enum(['spatial-block', 'source']),
-      block_degrees: positive,
-      source_pattern: z.string(),
-      validation: fraction,
-      test: fraction,
-    }),
-  }),
+  data: dataSchema,
   model: z.strictObject({
     autoencoder: z.strictObject({ width: count, blocks: count, latent_channels: count }),
     neural_operator: z.strictObject({

@@ -42,9 +42,12 @@ const tileSchema = z.strictObject({
 const settingsSchema = z.strictObject({
   seed: z.int().min(0),
   split: z.strictObject({
-    method: z.enum(['spatial-block', 'source']),
+    method: z.string(),
     block_degrees: z.number().positive(),
+    block_pixels: z.number().nullable(),
+    buffer: z.number(),
     source_pattern: z.string(),
+    stratify_by: z.string(),
     validation: z.number(),
     test: z.number(),
   }),

@@ -5,6 +5,9 @@ import { blockOf, originFinder, type SplitSettings, splitOf } from '../../src/da
 const settings: SplitSettings = {
   method: 'spatial-block',
   block_degrees: 45,
+  block_pixels: null,
+  buffer: 0,
+  stratify_by: 'folder',
   source_pattern: '^(.*?)(_x\\d+_y\\d+)?\\.[a-z]+$',
   validation: 0.1,
   test: 0.2,

@@ -15,7 +15,16 @@ import { encodePng } from '../../src/raster/image.js';
 
 const settings = {
   seed: 7,
-  split: { method: 'source' as const, block_degrees: 45, source_pattern: '(.*)', validation: 0.1, test: 0.1 },
+  split: {
+    method: 'source' as const,
+    block_degrees: 45,
+    block_pixels: null,
+    buffer: 0,
+    stratify_by: 'folder',
+    source_pattern: '(.*)',
+    validation: 0.1,
+    test: 0.1,
+  },
 };
 const tile = (id: string, change: Partial<Tile> = {}): Tile => ({
   id,

@@ -73,6 +73,9 @@ export async function writeDataset(
     split: {
       method: 'source' as const,
       block_degrees: 45,
+      block_pixels: null,
+      buffer: 0,
+      stratify_by: 'folder',
       source_pattern: '(.*)',
       validation: 0.2,
       test: 0.2,

@@ -1,0 +1,98 @@
+import type { PixelWindow } from '../raster/resample.js';
+import type { RejectReason } from './tile.js';
+
+/** Facts about an image that its list or tiles.csv gives; `columns` has all of the row, by the names of the header. */
+export interface ImageFields {
+  source?: string;
+  /** Of the centre, in degrees. */
+  latitude?: number;
+  longitude?: number;
+  split?: string;
+  sensor?: string;
+  /** ISO 8601. */
+  captureDate?: string;
+  columns: Readonly<Record<string, string>>;
+}
+
+/** What an input gives: one image, which may not be on this machine yet. */
+export interface InputImage {
+  /** Stable on every machine: relative to the input, with forward slashes. Names of tiles come from it. */
+  path: string;
+  /** Where it is on this machine, or will be once fetched. */
+  absolute: string;
+  /** Bytes. */
+  size: number;
+  /** Changes when the bytes do: modification time and inode of a file, ETag of an object. */
+  state: string;
+  fields: ImageFields;
+  /** The low-resolution image that goes with it. */
+  pair?: { path: string; absolute: string; size: number; state: string };
+}
+
+/** West, south, east, north in degrees; west is above east across 180 degrees. */
+export type Bounds = readonly [number, number, number, number];
+
+/** By band of the tile, in the source's own values. */
+export interface BandStatistics {
+  mean: number[];
+  standardDeviation: number[];
+  minimum: number[];
+  maximum: number[];
+}
+
+/** A tile as the ETL knows it, before it has a split. */
+export interface TileRecord {
+  id: string;
+  /** Of the image that it was cut from. */
+  path: string;
+  /** Its place in that image, in pixels as a viewer shows them. */
+  window: PixelWindow;
+  source: string;
+  /** Of the image's bytes. */
+  sha256: string;
+  /** SHA-256 of the tile's size and samples: equal for equal pictures in different files. */
+  content: string;
+  width: number;
+  height: number;
+  /** Of the image, before three were chosen. */
+  bands: number;
+  /** Of the image: uint8, uint16, int16, float32 and so on. */
+  dtype: string;
+  /** Bits of a sample in the tile's own file. */
+  depth: 8 | 16;
+  /** See perceptual-hash.ts. */
+  perceptualHash: string;
+  statistics: BandStatistics;
+  /** Share of pixels without data; a tile with any has a mask. */
+  emptyShare: number;
+  /** Of the centre. */
+  latitude?: number;
+  longitude?: number;
+  bounds?: Bounds;
+  /** For example EPSG:32618. */
+  crs?: string;
+  /** Ground sampling distance in metres. */
+  gsd?: number;
+  captureDate?: string;
+  sensor?: string;
+  fields: ImageFields;
+}
+
+/** An image, or a part of one, that became no tile. */
+export interface RejectRecord {
+  /** Of the tile; of an image that was refused as a whole, from its path. */
+  id: string;
+  path: string;
+  /** Where only a part of the image was refused. */
+  window?: PixelWindow;
+  reason: RejectReason;
+  /** In a form that fits behind "FILE: ". */
+  detail: string;
+  sha256?: string;
+  width?: number;
+  height?: number;
+  bands?: number;
+  dtype?: string;
+  /** What else was found out before it was refused. */
+  known?: Partial<TileRecord>;
+}
