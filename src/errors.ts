@@ -22,6 +22,8 @@ const EXIT_BY_CODE = {
   INPUT_MISSING: ExitCode.failed,
   INPUT_EMPTY: ExitCode.failed,
   INPUT_INVALID: ExitCode.failed,
+  INPUT_DENIED: ExitCode.failed,
+  INPUT_UNREACHABLE: ExitCode.failed,
   OUTPUT_EXISTS: ExitCode.failed,
   OUTPUT_UNWRITABLE: ExitCode.failed,
   DISK_FULL: ExitCode.failed,
@@ -43,6 +45,8 @@ const EXIT_BY_CODE = {
   VERSION_DUPLICATE: ExitCode.failed,
   PROMOTION_NOT_ALLOWED: ExitCode.notMet,
   GATE_NOT_MET: ExitCode.notMet,
+  REJECTS_FOUND: ExitCode.notMet,
+  DATASET_LEAK: ExitCode.notMet,
   INTERRUPTED: ExitCode.interrupted,
 } as const;
 

@@ -7,6 +7,11 @@ export function storePath(cwd: string): string {
   return join(cwd, PROJECT_STATE, 'hndsr.db');
 }
 
+/** What commands remember beside the store; can be deleted at any time. */
+export function stateFolder(cwd: string): string {
+  return join(cwd, PROJECT_STATE);
+}
+
 export function objectsFolder(cwd: string): string {
   return join(cwd, PROJECT_STATE, 'objects');
 }

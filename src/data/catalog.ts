@@ -1,79 +1,203 @@
-import type { WriteStream } from 'node:fs';
-import { Writable } from 'node:stream';
+import { createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { finished } from 'node:stream/promises';
 import { ParquetSchema, ParquetWriter } from '@dsnp/parquetjs';
-import { type DataType, Float64, Int32, Table, Utf8, type Vector, vectorFromArray } from 'apache-arrow';
-import type { Outcome } from './tile.js';
+import {
+  type DataType,
+  Field,
+  Float64,
+  Int32,
+  List,
+  Schema,
+  Table,
+  Utf8,
+  type Vector,
+  vectorFromArray,
+} from 'apache-arrow';
+import { z } from 'zod';
+import { SPLITS } from '../raster/dataset.js';
+import { REJECT_REASONS, type RejectRecord, type TileRecord } from './records.js';
+import type { PlacedTile } from './split.js';
 
-const BANDS = ['red', 'green', 'blue'] as const;
+/** Of the columns below; a reader refuses another. */
+export const CATALOG_VERSION = 1;
+export const VERSION_KEY = 'hndsr.catalog_version';
 
-interface Column {
-  type: () => DataType;
-  value: (outcome: Outcome) => unknown;
+const text = z.string();
+const degrees = (limit: number) => z.number().min(-limit).max(limit);
+const whole = z.int().min(0);
+const sizes = z.int().positive();
+const levels = z.array(z.number()).min(1);
+
+/** One row for each tile, and for each image or part of one that became none. */
+export const catalogRowSchema = z.strictObject({
+  id: text.min(1),
+  source: text.nullable(),
+  path: text.min(1),
+  sha256: text.regex(/^[0-9a-f]{64}$/).nullable(),
+  x: whole.nullable(),
+  y: whole.nullable(),
+  width: sizes.nullable(),
+  height: sizes.nullable(),
+  bands: sizes.nullable(),
+  dtype: text.nullable(),
+  split: z.enum(SPLITS).nullable(),
+  stratum: text.nullable(),
+  latitude: degrees(90).nullable(),
+  longitude: degrees(180).nullable(),
+  crs: text.nullable(),
+  gsd: z.number().positive().nullable(),
+  capture_date: text.nullable(),
+  sensor: text.nullable(),
+  mean: levels.nullable(),
+  standard_deviation: levels.nullable(),
+  minimum: levels.nullable(),
+  maximum: levels.nullable(),
+  empty_share: z.number().min(0).max(1).nullable(),
+  perceptual_hash: text.nullable(),
+  reject_reason: z.enum(REJECT_REASONS).nullable(),
+  reject_detail: text.nullable(),
+});
+export type CatalogRow = z.infer<typeof catalogRowSchema>;
+
+const WHOLE_COLUMNS = new Set(['x', 'y', 'width', 'height', 'bands']);
+const REAL_COLUMNS = new Set(['latitude', 'longitude', 'gsd', 'empty_share']);
+const LIST_COLUMNS = new Set(['mean', 'standard_deviation', 'minimum', 'maximum']);
+const REQUIRED_COLUMNS = new Set(['id', 'path']);
+
+/** The columns as Arrow has them. */
+export const CATALOG_SCHEMA = new Schema(
+  Object.keys(catalogRowSchema.shape).map(
+    (name) => new Field(name, arrowType(name), !REQUIRED_COLUMNS.has(name)),
+  ),
+  new Map([[VERSION_KEY, String(CATALOG_VERSION)]]),
+);
+
+function arrowType(name: string): DataType {
+  if (WHOLE_COLUMNS.has(name)) return new Int32();
+  if (REAL_COLUMNS.has(name)) return new Float64();
+  return LIST_COLUMNS.has(name) ? new List(new Field('element', new Float64(), false)) : new Utf8();
 }
 
-const text = (value: Column['value']): Column => ({ type: () => new Utf8(), value });
-const whole = (value: Column['value']): Column => ({ type: () => new Int32(), value });
-const real = (value: Column['value']): Column => ({ type: () => new Float64(), value });
-
-const COLUMNS: Record<string, Column> = {
-  id: text((outcome) => outcome.id),
-  path: text((outcome) => outcome.path),
-  sha256: text((outcome) => outcome.sha256),
-  width: whole((outcome) => outcome.width),
-  height: whole((outcome) => outcome.height),
-  bands: whole((outcome) => outcome.bands),
-  split: text((outcome) => (outcome.kind === 'accepted' ? outcome.split : null)),
-  source: text((outcome) => outcome.origin.source),
-  latitude: real((outcome) => outcome.origin.latitude),
-  longitude: real((outcome) => outcome.origin.longitude),
-  ...bandColumns('mean', (outcome) => outcome.mean),
-  ...bandColumns('standard_deviation', (outcome) => outcome.standardDeviation),
-  reject_reason: text((outcome) => (outcome.kind === 'rejected' ? outcome.reason : null)),
-};
-
-function bandColumns(
-  name: string,
-  values: (outcome: Outcome) => number[] | undefined,
-): Record<string, Column> {
-  return Object.fromEntries(
-    BANDS.map((band, index) => [`${name}_${band}`, real((outcome) => values(outcome)?.[index])]),
-  );
+/** Tiles and refused images, in order of path, then of id. */
+export function catalogRows(placed: readonly PlacedTile[], rejects: readonly RejectRecord[]): CatalogRow[] {
+  const rows = [...placed.map(tileRow), ...rejects.map(rejectRow)];
+  const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+  return rows.sort((a, b) => order(a.path, b.path) || order(a.id, b.id));
 }
 
-/** One row for each input image, used or rejected, in order of path; what is not known is null. */
-export function catalogTable(outcomes: readonly Outcome[]): Table {
-  const vectors: Record<string, Vector> = {};
-  for (const [name, { type, value }] of Object.entries(COLUMNS)) {
-    vectors[name] = vectorFromArray(
-      outcomes.map((outcome) => value(outcome) ?? null),
-      type(),
-    );
+function tileRow({ tile, split, stratum }: PlacedTile): CatalogRow {
+  return { ...known(tile), id: tile.id, path: tile.path, split, stratum: stratum ?? null };
+}
+
+function rejectRow({ known: found, ...reject }: RejectRecord): CatalogRow {
+  const { id, path, window, reason, detail, ...rest } = reject;
+  const place = window === undefined ? {} : { window };
+  return {
+    ...known({ ...found, ...rest, ...place }),
+    id,
+    path,
+    reject_reason: reason,
+    reject_detail: detail,
+  };
+}
+
+function known(tile: Partial<TileRecord>): CatalogRow {
+  const { window, statistics, captureDate, emptyShare, perceptualHash } = tile;
+  return {
+    id: '',
+    source: tile.source ?? null,
+    path: '',
+    sha256: tile.sha256 ?? null,
+    x: window?.x ?? null,
+    y: window?.y ?? null,
+    width: tile.width ?? null,
+    height: tile.height ?? null,
+    bands: tile.bands ?? null,
+    dtype: tile.dtype ?? null,
+    split: null,
+    stratum: null,
+    latitude: tile.latitude ?? null,
+    longitude: tile.longitude ?? null,
+    crs: tile.crs ?? null,
+    gsd: tile.gsd ?? null,
+    capture_date: captureDate ?? null,
+    sensor: tile.sensor ?? null,
+    mean: statistics?.mean ?? null,
+    standard_deviation: statistics?.standardDeviation ?? null,
+    minimum: statistics?.minimum ?? null,
+    maximum: statistics?.maximum ?? null,
+    empty_share: emptyShare ?? null,
+    perceptual_hash: perceptualHash ?? null,
+    reject_reason: null,
+    reject_detail: null,
+  };
+}
+
+/** Rows that are a table at a time: what bounds the memory of a large catalogue. */
+const ROWS_AT_ONCE = 5000;
+
+/**
+ * Writes rows as a Parquet file (Snappy), by way of Arrow tables, and flushes it to the disk. Equal rows give equal
+ * bytes.
+ * @throws Error naming the row and column that does not fit the schema: a fault of the program, not of a user
+ */
+export async function writeCatalog(path: string, rows: readonly CatalogRow[]): Promise<void> {
+  const file = createWriteStream(path);
+  const writer = await ParquetWriter.openStream(parquetSchema(), file, { rowGroupSize: ROWS_AT_ONCE });
+  writer.setMetadata(VERSION_KEY, String(CATALOG_VERSION));
+  for (let start = 0; start < rows.length; start += ROWS_AT_ONCE) {
+    const table = catalogTable(rows.slice(start, start + ROWS_AT_ONCE), start);
+    for (const row of table) await writer.appendRow(parquetRow(row!.toJSON()));
   }
-  return new Table(vectors);
-}
-
-/** The bytes of a Parquet file (Snappy-compressed) with the rows of an Arrow table of text and numbers. */
-export async function toParquet(table: Table): Promise<Uint8Array> {
-  const columns = table.schema.fields.map(({ name, type }) => [
-    name,
-    { type: parquetType(type), optional: true, compression: 'SNAPPY' as const },
-  ]);
-  const chunks: Buffer[] = [];
-  const sink = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      chunks.push(chunk);
-      done();
-    },
-  });
-  const schema = new ParquetSchema(Object.fromEntries(columns));
-  // The writer is typed for file streams, but calls `write` and `end` only.
-  const writer = await ParquetWriter.openStream(schema, sink as unknown as WriteStream);
-  for (const row of table) await writer.appendRow(row!.toJSON());
   await writer.close();
-  return Buffer.concat(chunks);
+  await finished(file);
+  const written = await open(path, 'r');
+  try {
+    await written.sync();
+  } finally {
+    await written.close();
+  }
 }
 
-function parquetType(type: DataType): 'UTF8' | 'INT32' | 'DOUBLE' {
-  if (type instanceof Int32) return 'INT32';
-  return type instanceof Float64 ? 'DOUBLE' : 'UTF8';
+/** @param first number of the first row, for messages */
+export function catalogTable(rows: readonly CatalogRow[], first = 0): Table {
+  for (const [index, row] of rows.entries()) {
+    const result = catalogRowSchema.safeParse(row);
+    if (result.success) continue;
+    const { path, message } = result.error.issues[0]!;
+    throw new Error(`row ${first + index} of the catalogue (${row.id}): ${path.join('.')}: ${message}`);
+  }
+  const columns = CATALOG_SCHEMA.fields.map(({ name, type }): [string, Vector] => [
+    name,
+    vectorFromArray(
+      rows.map((row) => row[name as keyof CatalogRow]),
+      type,
+    ),
+  ]);
+  return new Table(CATALOG_SCHEMA, Object.fromEntries(columns));
+}
+
+function parquetSchema(): ParquetSchema {
+  const fields = CATALOG_SCHEMA.fields.map(({ name, nullable }) => {
+    const optional = nullable;
+    if (LIST_COLUMNS.has(name)) {
+      const element = { type: 'DOUBLE' as const, compression: 'SNAPPY' as const };
+      return [
+        name,
+        { type: 'LIST' as const, optional, fields: { list: { repeated: true, fields: { element } } } },
+      ];
+    }
+    const type = WHOLE_COLUMNS.has(name) ? 'INT32' : REAL_COLUMNS.has(name) ? 'DOUBLE' : 'UTF8';
+    return [name, { type: type as 'INT32', optional, compression: 'SNAPPY' as const }];
+  });
+  return new ParquetSchema(Object.fromEntries(fields));
+}
+
+function parquetRow(row: Record<string, unknown>): Record<string, unknown> {
+  for (const name of LIST_COLUMNS) {
+    const values = row[name] as Iterable<number> | null;
+    row[name] = values === null ? null : { list: Array.from(values, (element) => ({ element })) };
+  }
+  return row;
 }

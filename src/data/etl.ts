@@ -1,44 +1,41 @@
-import { mkdir, realpath, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFile, realpath } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join, resolve, sep } from 'node:path';
-import { syncFolder } from '../atomic.js';
+import { join, sep } from 'node:path';
 import { loadParams, type Params } from '../config/params.js';
-import { datasetFolder } from '../config/project.js';
-import { HndsrError, interruptedError } from '../errors.js';
+import { datasetFolder, stateFolder } from '../config/project.js';
+import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
-import { MANIFEST_FILE, SPLITS, type Split } from '../raster/dataset.js';
-import { catalogTable, toParquet } from './catalog.js';
-import { acceptedOf, countRejects, manifestOf, rejectLines, withoutDuplicates } from './outcomes.js';
-import { Budget, mapConcurrently } from './pool.js';
+import { MANIFEST_FILE, type Manifest, type Split } from '../raster/dataset.js';
+import { buildDataset } from './build-dataset.js';
+import { findDuplicates } from './duplicates.js';
+import { type ImageInput, openInput } from './inputs/input.js';
+import { SIDECAR_FILE } from './inputs/sidecar.js';
+import { checkLeaks } from './leaks.js';
+import { keyOf, makeTiles, removeUnused, tileSettings } from './make-tiles.js';
+import { countRejects, type RejectCounts, sortedRejects } from './outcomes.js';
+import type { InputImage, RejectRecord, TileRecord } from './records.js';
 import { replaceFolder } from './replace-folder.js';
-import { type Scan, scanImages } from './scan.js';
-import { readSidecar, SIDECAR_FILE } from './sidecar.js';
-import { blockOf, type Origin, originFinder } from './split.js';
-import {
-  lowResolutionFolder,
-  makeTile,
-  type Outcome,
-  type RejectReason,
-  type TileSettings,
-  writeDurably,
-} from './tile.js';
-
-export const CATALOG_FILE = 'catalog.parquet';
-export const REJECTS_FILE = 'rejects.jsonl';
-
-/** Decoded pixels that are held at a time, by all images together: about 400 MB of 8-bit RGB. */
-const PIXEL_BUDGET = 2 ** 27;
-const MAX_CONCURRENCY = 8;
+import { type PlacedTile, placeTiles, sourceFinder } from './split.js';
+import { WorkState } from './work-state.js';
 
 export interface EtlOptions {
   /** The project folder; the other paths are relative to it. */
   cwd: string;
-  /** In place of `data.input`. */
+  /** In place of `data.input`: a folder, glob, list or s3:// address. */
   input?: string;
+  /** In place of `data.low_resolution`. */
+  lowResolution?: string;
+  /** In place of `data.endpoint`. */
+  endpoint?: string;
   /** In place of `data.output`. */
   output?: string;
   /** `key=value` pairs over params.yaml. */
   overrides?: readonly string[];
+  /** Contact sheets and a map of the tiles are written too. */
+  preview?: boolean;
+  /** Threads that make tiles; 0: the calling thread; all cores unless set. */
+  threads?: number;
 }
 
 export interface EtlResult {
@@ -47,140 +44,204 @@ export interface EtlResult {
   fingerprint: string;
   /** Tiles by split. */
   counts: Record<Split, number>;
-  /** Images that became no tile, by reason. */
-  rejects: Partial<Record<RejectReason, number>>;
+  /** Images and parts of images that became no tile, by reason. */
+  rejects: RejectCounts;
   /** Files of other kinds, and links that were not followed. */
   passedOver: { files: number; links: number };
+  /** Images of the input, and how many of them were read this time. */
+  images: { total: number; read: number };
 }
 
 interface Job {
+  options: EtlOptions;
   params: Params;
-  input: string;
   output: string;
-  scan: Scan;
-  originOf: (path: string) => Origin;
+  input: ImageInput;
+  state: WorkState;
   context: JobContext;
 }
 
 /**
- * Builds the dataset folder from a folder of images: scan, check, split, degrade, catalogue. The folder appears whole
- * or not at all; an image that cannot be used is counted and noted in rejects.jsonl, and stops nothing.
- * @throws HndsrError INPUT_MISSING, INPUT_EMPTY, INPUT_INVALID (tiles.csv), DATASET_INVALID (an empty split),
- * OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, INTERRUPTED, USAGE, and those of params.yaml
+ * Builds the dataset folder from images: list, check, cut, degrade, split, catalogue. The folder appears whole or not
+ * at all; an image that cannot be used is counted and noted in rejects.jsonl, and stops nothing. Only images that are
+ * new or have changed are read.
+ * @throws HndsrError INPUT_MISSING, INPUT_EMPTY, INPUT_INVALID, INPUT_DENIED, INPUT_UNREACHABLE, DATASET_INVALID (an
+ * empty split), DATASET_LEAK, OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, STAGE_BUSY, INTERRUPTED, USAGE, and those
+ * of params.yaml
  */
 export async function runEtl(options: EtlOptions, context: JobContext): Promise<EtlResult> {
-  const params = loadParams(options.cwd, options.overrides);
-  const input = resolve(options.cwd, options.input ?? params.data.input);
-  const wanted = datasetFolder(options.cwd, options.output ?? params.data.output);
+  const { cwd } = options;
+  const params = loadParams(cwd, options.overrides);
+  const wanted = datasetFolder(cwd, options.output ?? params.data.output);
   // Behind a link it is the folder that is replaced, not the link.
   const output = await realpath(wanted).catch(() => wanted);
-  const scan = await scanImages(input);
-  refuseOverlap(await realpath(input), output);
-  if (scan.files.length === 0) throw noImages(input, `files of other kinds: ${scan.ignored}`);
-  const sidecar = await readSidecar(input);
-  const find = originFinder(params.data.split);
-  const originOf = (path: string): Origin => find(path, sidecar.get(path));
-  const job: Job = { params, input, output, scan, originOf, context };
-  const unplaced = scan.files.filter(({ path }) => blockOf(originOf(path), params.data.split) === undefined);
-  if (unplaced.length === scan.files.length) throw missingCoordinates(job, unplaced);
-  return replaceFolder(output, MANIFEST_FILE, (staging) => build(job, staging));
-}
-
-async function build(job: Job, staging: string): Promise<EtlResult> {
-  const { params, scan, context } = job;
-  const made = await makeTiles(job, staging);
-  const outcomes = withoutDuplicates(made);
-  const rejects = countRejects(outcomes);
-  const unplaced = outcomes.filter((outcome) => outcome.kind === 'unplaced');
-  if (unplaced.length > 0) throw missingCoordinates(job, unplaced);
-  if (acceptedOf(outcomes).length === 0) throw noImages(job.input, rejectText(rejects));
-  const manifest = manifestOf(outcomes, params);
-  await removeUnlisted(staging, made, outcomes);
-  await writeDurably(join(staging, REJECTS_FILE), rejectLines(outcomes));
-  await writeDurably(join(staging, CATALOG_FILE), await toParquet(catalogTable(outcomes)));
-  await writeDurably(join(staging, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
-  for (const folder of tileFolders(params.data.scale)) await syncFolder(join(staging, folder));
-  if (context.interrupted()) throw interruptedError('hndsr etl');
-  const { train, validation, test } = manifest.counts;
-  context.emit({ kind: 'done', task: 'etl', text: `${manifest.tiles.length} tiles in ${job.output}` });
-  return {
-    dataset: job.output,
-    fingerprint: manifest.fingerprint,
-    counts: { train, validation, test },
-    rejects,
-    passedOver: { files: scan.ignored, links: scan.links },
-  };
-}
-
-async function makeTiles(job: Job, staging: string): Promise<Outcome[]> {
-  const { params, scan, context } = job;
-  const settings: TileSettings = {
-    seed: params.seed,
-    scale: params.data.scale,
-    maxPixels: params.data.max_pixels,
-    minStandardDeviation: params.data.min_standard_deviation,
-    minSide: params.training.crop,
-    split: params.data.split,
-  };
-  for (const folder of tileFolders(settings.scale)) await mkdir(join(staging, folder), { recursive: true });
-  const budget = new Budget(PIXEL_BUDGET);
-  let done = 0;
-  return mapConcurrently(scan.files, Math.min(availableParallelism(), MAX_CONCURRENCY), async (file) => {
-    if (context.interrupted()) throw interruptedError('hndsr etl');
-    const outcome = await makeTile(file, job.originOf(file.path), settings, staging, budget);
-    done++;
-    context.emit({ kind: 'progress', task: 'etl', done, total: scan.files.length, detail: file.path });
-    if (outcome.kind === 'rejected') {
-      const text = `${file.path}: ${outcome.detail} (${outcome.reason})`;
-      context.emit({ kind: 'message', level: 'debug', text });
-    }
-    return outcome;
+  sourceFinder(params.data.split);
+  const input = await openInput({
+    cwd,
+    input: options.input ?? params.data.input,
+    endpoint: options.endpoint ?? params.data.endpoint,
+    lowResolution: options.lowResolution ?? params.data.low_resolution,
+    cache: join(stateFolder(cwd), 'downloads'),
   });
-}
-
-function tileFolders(scale: number): string[] {
-  return SPLITS.flatMap((split) => [`${split}/HR`, `${split}/${lowResolutionFolder(scale)}`]);
-}
-
-/** Takes away the files of images that turned out to be duplicates after they were written. */
-async function removeUnlisted(
-  staging: string,
-  made: readonly Outcome[],
-  kept: readonly Outcome[],
-): Promise<void> {
-  const listed = new Set(acceptedOf(kept).map((tile) => tile.id));
-  for (const tile of acceptedOf(made)) {
-    if (listed.has(tile.id)) continue;
-    await rm(join(staging, tile.hr));
-    await rm(join(staging, tile.lr));
+  if (input.folder !== undefined) refuseOverlap(await realpath(input.folder), output);
+  if (input.images.length === 0) throw noImages(input.name, `files of other kinds: ${input.ignored}`);
+  const state = WorkState.open(cwd, output);
+  try {
+    state.lock();
+    return await run({ options, params, output, input, state, context });
+  } finally {
+    state.close();
   }
 }
 
-/** "3 images were rejected: 2 truncated, 1 constant", or an empty text. */
-function rejectText(rejects: EtlResult['rejects']): string {
-  const counts = Object.entries(rejects);
-  const total = counts.reduce((sum, [, count]) => sum + count, 0);
-  return `${total} rejected: ${counts.map(([reason, count]) => `${count} ${reason}`).join(', ')}`;
+async function run(job: Job): Promise<EtlResult> {
+  const { options, params, input, state, context, output } = job;
+  const settings = tileSettings(params);
+  const threads = options.threads ?? availableParallelism();
+  const read = await makeTiles({ input, settings, state, threads }, context);
+  const key = buildKey(job);
+  const before = read === 0 ? await unchangedResult(job, key) : undefined;
+  const images = { total: input.images.length, read };
+  if (before !== undefined) {
+    context.emit({ kind: 'done', task: 'etl', text: `nothing has changed: ${output} is up to date` });
+    return { ...before, images };
+  }
+  const gathered = gather(job);
+  const { placed, rejects, units } = placeAll(job, gathered);
+  if (placed.length === 0) throw noImages(input.name, rejectText(countRejects(rejects)));
+  const manifest = await replaceFolder(output, MANIFEST_FILE, (staging) =>
+    buildDataset(
+      {
+        ...{ params, placed, rejects, work: state.folder, isSource: gathered.isSource },
+        images: new Map(input.images.map((image) => [image.path, image])),
+        hasPairs: input.images.some((image) => image.pair !== undefined),
+        preview: options.preview === true,
+      },
+      staging,
+      context,
+    ),
+  );
+  const result = resultOf(job, manifest, countRejects(rejects));
+  state.complete({
+    units,
+    tiles: placed.map(({ tile }) => tile.id),
+    notes: { build: key, split: splitKey(params), result: JSON.stringify(result) },
+  });
+  await removeUnused(state, new Set(input.images.map(({ path }) => path)), gathered.ids, settings.scales);
+  context.emit({ kind: 'done', task: 'etl', text: `${manifest.tiles.length} tiles in ${output}` });
+  return { ...result, images };
+}
+
+type Remembered = Omit<EtlResult, 'images'>;
+
+function resultOf({ output, input }: Job, manifest: Manifest, rejects: RejectCounts): Remembered {
+  const { train, validation, test } = manifest.counts;
+  return {
+    dataset: output,
+    fingerprint: manifest.fingerprint,
+    counts: { train, validation, test },
+    rejects,
+    passedOver: { files: input.ignored, links: input.links },
+  };
+}
+
+/** Names all that a dataset is built of. */
+function buildKey({ input, params, options }: Job): string {
+  const settings = tileSettings(params);
+  const hash = createHash('sha256').update(
+    JSON.stringify([params.seed, params.data, settings, options.preview === true, input.rejects]),
+  );
+  for (const image of input.images) {
+    hash.update(JSON.stringify([image.path, keyOf(image, settings), image.fields]));
+  }
+  return hash.digest('hex');
+}
+
+/** What the last run gave, if that dataset is still there and made of the same. */
+async function unchangedResult({ state, output, input }: Job, key: string): Promise<Remembered | undefined> {
+  const result = state.note('result');
+  if (state.note('build') !== key || result === undefined) return undefined;
+  const remembered = JSON.parse(result) as Remembered;
+  const manifest = await readFile(join(output, MANIFEST_FILE), 'utf8').catch(() => '');
+  if (!manifest.includes(`"fingerprint": "${remembered.fingerprint}"`)) return undefined;
+  return { ...remembered, passedOver: { files: input.ignored, links: input.links } };
+}
+
+interface Gathered {
+  tiles: TileRecord[];
+  rejects: RejectRecord[];
+  isSource: Set<string>;
+  /** Of all tiles that were made, used or not. */
+  ids: Set<string>;
+}
+
+/** What is known of each image of the input, in order of path. */
+function gather({ input, params, state }: Job): Gathered {
+  const sourceOf = sourceFinder(params.data.split);
+  const gathered: Gathered = { tiles: [], rejects: [...input.rejects], isSource: new Set(), ids: new Set() };
+  for (const image of input.images) {
+    for (const { tiles, rejects } of state.results(image.path)) {
+      gathered.rejects.push(...rejects);
+      for (const { isSource, ...made } of tiles) {
+        gathered.ids.add(made.id);
+        if (isSource) gathered.isSource.add(made.id);
+        gathered.tiles.push({
+          ...made,
+          ...fieldsOver(image, sourceOf(image.path, image.fields), made),
+        });
+      }
+    }
+  }
+  return gathered;
+}
+
+/** What a list or tiles.csv says goes before what the file itself does. */
+function fieldsOver({ fields }: InputImage, source: string, made: Partial<TileRecord>) {
+  const { latitude = made.latitude, longitude = made.longitude } = fields;
+  const { captureDate = made.captureDate, sensor = made.sensor } = fields;
+  return { source, fields, latitude, longitude, captureDate, sensor };
+}
+
+function placeAll(
+  { params, input, state, context }: Job,
+  gathered: Gathered,
+): { placed: PlacedTile[]; rejects: RejectRecord[]; units: Map<string, Split> } {
+  const { seed, data } = params;
+  const before = state.established();
+  const same = before.key === splitKey(params);
+  const duplicates = findDuplicates(gathered.tiles, data.near_duplicate_bits, ({ id }) =>
+    before.tiles.has(id),
+  );
+  const dropped = new Set(duplicates.map(({ id }) => id));
+  const kept = gathered.tiles.filter(({ id }) => !dropped.has(id));
+  const { placed, rejects, warnings } = placeTiles(
+    kept,
+    { seed, split: data.split },
+    same ? before.units : new Map(),
+    input.folder === undefined ? input.name : join(input.folder, SIDECAR_FILE),
+  );
+  for (const text of warnings) context.emit({ kind: 'message', level: 'warning', text });
+  checkLeaks(placed, data.near_duplicate_bits);
+  const units = new Map(placed.map(({ unit, split }) => [unit, split]));
+  return { placed, rejects: sortedRejects([...gathered.rejects, ...duplicates, ...rejects]), units };
+}
+
+/** The splits of another key say nothing of where a unit belongs. */
+function splitKey({ seed, data }: Params): string {
+  return JSON.stringify([seed, data.split]);
+}
+
+/** "3 rejected: 2 truncated, 1 constant". */
+function rejectText(counts: RejectCounts): string {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const reasons = Object.entries(counts).map(([reason, count]) => `${count} ${reason}`);
+  return `${total} rejected: ${reasons.join(', ')}`;
 }
 
 function noImages(input: string, found: string): HndsrError {
   return new HndsrError('INPUT_EMPTY', `${input} holds no usable image (${found})`, {
     hint: 'Put PNG, JPEG, TIFF or WebP images there, or name another folder with --input DIR.',
   });
-}
-
-function missingCoordinates(job: Job, images: readonly { path: string }[]): HndsrError {
-  const file = join(job.input, SIDECAR_FILE);
-  return new HndsrError(
-    'INPUT_INVALID',
-    `${file} gives no coordinates for ${images.length} of ${job.scan.files.length} images (first: ${images[0]!.path}), ` +
-      'and data.split.method is spatial-block',
-    {
-      hint:
-        'Give each image a line `path,source,latitude,longitude` there, or split by scene: ' +
-        '-S data.split.method=source.',
-    },
-  );
 }
 
 /** The output replaces a folder as a whole: it must not be the input, nor hold it, nor be scanned as a part of it. */

@@ -1,5 +1,29 @@
 import type { PixelWindow } from '../raster/resample.js';
-import type { RejectReason } from './tile.js';
+import type { Bounds } from '../raster/scene.js';
+
+/** Why an image, or a part of one, became no tile; stable words, kept in rejects.jsonl and the catalogue. */
+export const REJECT_REASONS = [
+  'not-an-image',
+  'corrupt',
+  'truncated',
+  'too-many-pixels',
+  'multi-page',
+  'animated',
+  'unsupported-depth',
+  'unreadable',
+  'band-count',
+  'too-small',
+  'empty',
+  'constant',
+  'saturated',
+  'duplicate',
+  'near-duplicate',
+  'pair-missing',
+  'pair-size',
+  'pair-misaligned',
+  'buffer',
+] as const;
+export type RejectReason = (typeof REJECT_REASONS)[number];
 
 /** Facts about an image that its list or tiles.csv gives; `columns` has all of the row, by the names of the header. */
 export interface ImageFields {
@@ -28,9 +52,6 @@ export interface InputImage {
   /** The low-resolution image that goes with it. */
   pair?: { path: string; absolute: string; size: number; state: string };
 }
-
-/** West, south, east, north in degrees; west is above east across 180 degrees. */
-export type Bounds = readonly [number, number, number, number];
 
 /** By band of the tile, in the source's own values. */
 export interface BandStatistics {

@@ -9,9 +9,16 @@ import { type Checkpoint, readTrainedModel } from '../models/checkpoint.js';
 import { STAGES, type Stage } from '../models/hndsr.js';
 import { Predictor } from '../models/predictor.js';
 import { scaleWarning } from '../models/trained-scales.js';
-import { type Dataset, openDataset, readHighResolution, readTile, type Tile } from '../raster/dataset.js';
+import {
+  type Dataset,
+  openDataset,
+  readHighResolution,
+  readMask,
+  readTile,
+  type Tile,
+} from '../raster/dataset.js';
 import { degrade } from '../raster/degrade.js';
-import { fromUnit, type RasterImage, toUnit } from '../raster/image.js';
+import { type ByteImage, fromUnit, inEightBits, type RasterImage, toUnit } from '../raster/image.js';
 import { resizeBicubic } from '../raster/resample.js';
 import { packageVersion } from '../version.js';
 import { Lpips, readLpipsWeights } from './lpips.js';
@@ -114,7 +121,7 @@ export async function evaluateJob(
       weights === null ? undefined : new Lpips(engine, await readLpipsWeights(resolve(cwd, weights), sha256));
     const predictor = await Predictor.create(engine, checkpoints, upscale.batch);
     const every = Math.max(1, Math.floor(tiles.length / PANEL_TILES));
-    const rows: RasterImage[][] = [];
+    const rows: ByteImage[][] = [];
     const scores: TileScores[] = [];
     for (const [index, tile] of tiles.entries()) {
       const pictures = await restore(
@@ -175,26 +182,42 @@ async function readCheckpoints(cwd: string, dataset: Dataset): Promise<Record<St
   return checkpoints;
 }
 
-type Pictures = Record<Contender | 'truth' | 'low', RasterImage>;
+type Pictures = Record<Contender | 'truth' | 'low', ByteImage> & {
+  /** Of the pixels that have data, and count. */
+  share: number;
+};
 
 interface Pair {
-  truth: RasterImage;
+  truth: ByteImage;
   low: RasterImage;
+  /** 1 where there is data; missing where all is. */
+  valid: Uint8Array | undefined;
 }
 
 /** A tile and its low-resolution copy: the dataset's own where it has one of that scale. */
 async function readPair(dataset: Dataset, tile: Tile, scale: number): Promise<Pair> {
+  const valid = await readMask(dataset, tile);
   if (scale === dataset.scale) {
     const { hr, lr } = await readTile(dataset, tile);
-    return { truth: hr, low: lr };
+    return { truth: inEightBits(hr), low: lr, valid };
   }
-  const truth = await readHighResolution(dataset, tile);
-  return { truth, low: degrade(truth, scale) };
+  const hr = await readHighResolution(dataset, tile);
+  return { truth: inEightBits(hr), low: degrade(hr, scale), valid };
+}
+
+/** With the true pixels where there is no data: what stands there is nobody's merit or fault. */
+function withTruth(picture: ByteImage, truth: ByteImage, valid: Uint8Array | undefined): ByteImage {
+  if (valid === undefined) return picture;
+  const { bands } = picture;
+  const data = picture.data.map((level, index) =>
+    valid[Math.floor(index / bands)] === 1 ? level : truth.data[index]!,
+  );
+  return { ...picture, data };
 }
 
 /** Each contender's picture of a tile in 8 bits, as a user would get it. */
 async function restore(
-  { truth, low: lr }: Pair,
+  { truth, low: lr, valid }: Pair,
   id: string,
   scale: number,
   predictor: Predictor,
@@ -207,10 +230,13 @@ async function restore(
   const target = { width: truth.width, height: truth.height };
   const options = { ...sampling, seed, overlap: upscale.overlap, scale, target, withOperator: true };
   const found = await predictor.predict(low, options, quiet, `evaluating ${id}`);
-  const picture = (data: Float32Array): RasterImage => fromUnit(data, truth.width, truth.height);
+  const picture = (data: Float32Array): ByteImage =>
+    withTruth(fromUnit(data, truth.width, truth.height), truth, valid);
+  const count = valid?.reduce((sum, one) => sum + one, 0);
   return {
+    share: count === undefined ? 1 : count / valid!.length,
     truth,
-    low: lr,
+    low: inEightBits(lr),
     model: picture(found.model),
     operator: picture(found.operator!),
     bicubic: picture(resizeBicubic(low, truth.width, truth.height)),
@@ -218,17 +244,17 @@ async function restore(
 }
 
 async function score(id: string, pictures: Pictures, lpips: Lpips | undefined): Promise<TileScores> {
-  const { truth } = pictures;
-  const each = (measure: (picture: RasterImage) => number): Scores => ({
+  const { truth, share } = pictures;
+  const each = (measure: (picture: ByteImage) => number): Scores => ({
     model: measure(pictures.model),
     operator: measure(pictures.operator),
     bicubic: measure(pictures.bicubic),
   });
-  const distance = async (picture: RasterImage): Promise<number> =>
+  const distance = async (picture: ByteImage): Promise<number> =>
     (await lpips!.distance(toUnit(truth), toUnit(picture), truth.width, truth.height)).distance;
   return {
     id,
-    psnr: each((picture) => psnr(truth, picture)),
+    psnr: each((picture) => psnr(truth, picture, share)),
     ssim: each((picture) => ssim(truth, picture)),
     lpips:
       lpips === undefined

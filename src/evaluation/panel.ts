@@ -1,5 +1,5 @@
 import type { Size } from '../raster/degrade.js';
-import { encodePng, type RasterImage } from '../raster/image.js';
+import { type ByteImage, encodePng } from '../raster/image.js';
 
 const GAP = 4;
 const WHITE = 255;
@@ -8,11 +8,11 @@ const WHITE = 255;
  * One picture of several, in rows and columns of equal cells, 8-bit RGB. A picture smaller than the others of its
  * row is enlarged to their size by repeating its pixels, so that a low-resolution one shows what it is.
  */
-export async function panelPng(rows: RasterImage[][]): Promise<Uint8Array> {
+export async function panelPng(rows: ByteImage[][]): Promise<Uint8Array> {
   const width = Math.max(...rows.flat().map((picture) => picture.width));
   const height = Math.max(...rows.flat().map((picture) => picture.height));
   const columns = Math.max(...rows.map((row) => row.length));
-  const panel: RasterImage = {
+  const panel: ByteImage = {
     width: columns * (width + GAP) - GAP,
     height: rows.length * (height + GAP) - GAP,
     bands: 3,
@@ -31,7 +31,7 @@ export async function panelPng(rows: RasterImage[][]): Promise<Uint8Array> {
   return encodePng(panel);
 }
 
-function place(panel: RasterImage, picture: RasterImage, cell: Size, left: number, top: number): void {
+function place(panel: ByteImage, picture: ByteImage, cell: Size, left: number, top: number): void {
   for (let y = 0; y < cell.height; y++) {
     const row = Math.floor(((y + 0.5) * picture.height) / cell.height);
     for (let x = 0; x < cell.width; x++) {

@@ -1,12 +1,8 @@
 import { HndsrError } from '../errors.js';
+import type { ByteImage } from '../raster/image.js';
 
 /** 8-bit interleaved RGB. */
-export interface Picture {
-  width: number;
-  height: number;
-  bands: number;
-  data: Uint8Array;
-}
+export type Picture = ByteImage;
 
 const PEAK = 255;
 
@@ -31,11 +27,12 @@ export function luma({ data }: Picture): Float64Array {
 
 /**
  * Peak signal-to-noise ratio in decibels over all pixels and channels, 10 log10(255^2 / MSE); Infinity if equal.
+ * @param share of the pixels that count, where the others are equal in both
  * @throws HndsrError INPUT_INVALID
  */
-export function psnr(a: Picture, b: Picture): number {
+export function psnr(a: Picture, b: Picture, share = 1): number {
   checkComparable(a, b);
-  return ratio(a.data, b.data);
+  return ratio(a.data, b.data, share);
 }
 
 /** The same on luma. */
@@ -44,8 +41,8 @@ export function psnrLuma(a: Picture, b: Picture): number {
   return ratio(luma(a), luma(b));
 }
 
-function ratio(a: ArrayLike<number>, b: ArrayLike<number>): number {
+function ratio(a: ArrayLike<number>, b: ArrayLike<number>, share = 1): number {
   let sum = 0;
   for (let index = 0; index < a.length; index++) sum += (a[index]! - b[index]!) ** 2;
-  return 10 * Math.log10(PEAK ** 2 / (sum / a.length));
+  return 10 * Math.log10(PEAK ** 2 / (sum / (a.length * share)));
 }

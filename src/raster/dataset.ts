@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HndsrError } from '../errors.js';
-import { type RasterImage, readImage } from './image.js';
+import { type Degradation, degradeTile, lowResolutionSize, type Size } from './degrade.js';
+import { type RasterImage, readDeepImage } from './image.js';
 
 /**
  * The contract between the ETL, which writes a dataset folder, and training and evaluation, which read it:
@@ -13,7 +14,7 @@ export const SPLITS = ['train', 'validation', 'test'] as const;
 export type Split = (typeof SPLITS)[number];
 
 export const MANIFEST_FILE = 'manifest.json';
-export const MANIFEST_VERSION = 1;
+export const MANIFEST_VERSION = 2;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 const relativePath = z
@@ -24,73 +25,85 @@ const whole = z.int().min(0);
 const tileSchema = z.strictObject({
   id: z.string().min(1),
   split: z.enum(SPLITS),
-  /** Paths of the pair, relative to the dataset folder, with forward slashes. */
+  /** Path of the high-resolution file, relative to the dataset folder, with forward slashes. */
   hr: relativePath,
-  lr: relativePath,
-  /** Pixels of the HR image; the LR image has 1/scale of them each way. */
+  /** Pixels of the high-resolution file. */
   width: z.int().positive(),
   height: z.int().positive(),
-  /** Of the source file's bytes. */
+  /** Bits of a sample. */
+  depth: z.union([z.literal(8), z.literal(16)]),
+  /** Path of a one-band image, 255 where there is data; missing where all pixels have some. */
+  mask: relativePath.optional(),
+  /** Of the bytes of the image that it was cut from. */
   sha256,
-  /** The scene that the tile was cut from. */
+  /** The scene that the image is of. */
   source: z.string(),
+  /** Its place in that image, in pixels. */
+  window: z.strictObject({ x: whole, y: whole, width: z.int().positive(), height: z.int().positive() }),
+  stratum: z.string().optional(),
   /** Of the centre, in degrees. */
   latitude: z.number().min(-90).max(90).optional(),
   longitude: z.number().min(-180).max(180).optional(),
 });
 
-const settingsSchema = z.strictObject({
-  seed: z.int().min(0),
-  split: z.strictObject({
-    method: z.string(),
-    block_degrees: z.number().positive(),
-    block_pixels: z.number().nullable(),
-    buffer: z.number(),
-    source_pattern: z.string(),
-    stratify_by: z.string(),
-    validation: z.number(),
-    test: z.number(),
-  }),
+const degradationSchema = z.strictObject({
+  blur: z.number().min(0),
+  noise: z.number().min(0),
+  jpeg: z.int().min(1).max(100).nullable(),
 });
+
+const scale = z.number().gt(1);
 
 const manifestSchema = z.strictObject({
   version: z.literal(MANIFEST_VERSION),
   fingerprint: sha256,
-  scale: z.int().min(2),
-  settings: settingsSchema,
+  scale,
+  /** All scales that there are low-resolution files of, if they are `materialized`. */
+  scales: z.array(scale).min(1),
+  /** False: low-resolution tiles are made when they are read. */
+  materialized: z.boolean(),
+  degradation: degradationSchema,
+  /** Of the random part of the degradation. */
+  seed: whole,
+  /** All else that decided what the tiles are and where they went. */
+  settings: z.record(z.string(), z.unknown()),
   counts: z.strictObject({ train: whole, validation: whole, test: whole, rejected: whole }),
   tiles: z.array(tileSchema),
 });
 
 export type Tile = z.infer<typeof tileSchema>;
-export type DatasetSettings = z.infer<typeof settingsSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
 
-export interface Dataset {
+/** How a dataset's low-resolution tiles come about. */
+export interface LowResolution {
+  scale: number;
+  scales: readonly number[];
+  materialized: boolean;
+  degradation: Degradation;
+  seed: number;
+}
+
+export interface Dataset extends LowResolution {
   /** Absolute. */
   folder: string;
   /** Names the data: equal tiles and settings have equal fingerprints on every machine. */
   fingerprint: string;
-  scale: number;
   tiles: readonly Tile[];
   /** The tiles of one split, in order of id. */
   split(name: Split): readonly Tile[];
 }
 
+type Fingerprinted = Omit<Manifest, 'version' | 'fingerprint' | 'counts'>;
+
 /** The manifest of these tiles, sorted by id, with its counts and fingerprint. */
-export function createManifest(content: {
-  scale: number;
-  settings: DatasetSettings;
-  tiles: readonly Tile[];
-  rejected: number;
-}): Manifest {
-  const { scale, settings, rejected } = content;
+export function createManifest(content: Fingerprinted & { rejected: number }): Manifest {
+  const { rejected, settings, ...low } = content;
   const tiles = content.tiles.toSorted((a, b) => compare(a.id, b.id));
   const count = (split: Split): number => tiles.filter((tile) => tile.split === split).length;
   return {
     version: MANIFEST_VERSION,
-    fingerprint: datasetFingerprint({ scale, settings, tiles }),
-    scale,
+    fingerprint: datasetFingerprint(content),
+    ...low,
     settings,
     counts: { train: count('train'), validation: count('validation'), test: count('test'), rejected },
     tiles,
@@ -98,25 +111,17 @@ export function createManifest(content: {
 }
 
 /**
- * Root of a Merkle tree (Merkle 1987) over the tiles' (id, content hash, split) in order of id, hashed together with
- * the settings. It depends on neither the machine, the folder nor the order in which files were found.
+ * Root of a Merkle tree (Merkle 1987) over the tiles' (id, content hash, window, split) in order of id, hashed
+ * together with all settings. It depends on neither the machine, the folder nor the order in which files were found.
  */
-export function datasetFingerprint(content: Pick<Manifest, 'scale' | 'settings' | 'tiles'>): string {
-  const { seed, split } = content.settings;
-  const settings = [
-    MANIFEST_VERSION,
-    content.scale,
-    seed,
-    split.method,
-    split.block_degrees,
-    split.source_pattern,
-    split.validation,
-    split.test,
-  ];
+export function datasetFingerprint(content: Fingerprinted): string {
+  const { scale, scales, materialized, degradation, seed, settings } = content;
   // The first byte tells a leaf from a node, so that no list of tiles can be passed off as another.
   let level = content.tiles
     .toSorted((a, b) => compare(a.id, b.id))
-    .map((tile) => digest('\0', JSON.stringify([tile.id, tile.sha256, tile.split])));
+    .map(({ id, sha256, window, split }) =>
+      digest('\0', JSON.stringify([id, sha256, window.x, window.y, window.width, window.height, split])),
+    );
   while (level.length > 1) {
     const above: string[] = [];
     for (let index = 0; index < level.length; index += 2) {
@@ -126,7 +131,24 @@ export function datasetFingerprint(content: Pick<Manifest, 'scale' | 'settings' 
     }
     level = above;
   }
-  return digest('\x02', JSON.stringify(settings) + (level[0] ?? ''));
+  const all = { version: MANIFEST_VERSION, scale, scales, materialized, degradation, seed, settings };
+  return digest('\x02', JSON.stringify(inOrder(all)) + (level[0] ?? ''));
+}
+
+/** With the keys of all objects sorted: equal content gives equal text. */
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => compare(a, b))
+      .map(([key, inner]) => [key, inOrder(inner)]),
+  );
+}
+
+/** Where the low-resolution file of a tile lies, relative to the dataset folder. */
+export function lowResolutionPath({ id, split }: Pick<Tile, 'id' | 'split'>, scale: number): string {
+  return `${split}/LR_${scale}x/${id}.png`;
 }
 
 function digest(prefix: string, text: string): string {
@@ -146,7 +168,7 @@ const REBUILD = 'Build it again with `hndsr etl`.';
  */
 export async function openDataset(folder: string): Promise<Dataset> {
   const manifest = await readManifest(folder);
-  const { fingerprint, scale, tiles } = manifest;
+  const { fingerprint, scale, scales, materialized, degradation, seed, tiles } = manifest;
   if (datasetFingerprint(manifest) !== fingerprint) {
     throw new HndsrError(
       'DATASET_INVALID',
@@ -154,7 +176,7 @@ export async function openDataset(folder: string): Promise<Dataset> {
       { hint: `The file was edited by hand or is damaged. ${REBUILD}` },
     );
   }
-  return datasetOf({ folder, fingerprint, scale, tiles });
+  return datasetOf({ folder, fingerprint, scale, scales, materialized, degradation, seed, tiles });
 }
 
 /** A dataset that was opened elsewhere: what crosses threads has no functions. */
@@ -182,6 +204,12 @@ async function readManifest(folder: string): Promise<Manifest> {
       cause: error,
     });
   }
+  const version = (value as { version?: unknown } | null)?.version;
+  if (typeof version === 'number' && version < MANIFEST_VERSION) {
+    throw new HndsrError('DATASET_INVALID', `${path} was written by an earlier hndsr (version ${version})`, {
+      hint: REBUILD,
+    });
+  }
   const result = manifestSchema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
@@ -191,15 +219,19 @@ async function readManifest(folder: string): Promise<Manifest> {
 }
 
 /**
- * Reads the pair of files of one tile.
- * @returns hr: height x width of the tile; lr: 1/scale of it each way
+ * Reads the pair of images of one tile: the low-resolution one from its file, or made as the ETL would have made it.
+ * @returns hr: height x width of the tile; lr: lowResolutionSize of it at the dataset's scale
  * @throws HndsrError DATASET_INVALID naming the file
  */
 export async function readTile(dataset: Dataset, tile: Tile): Promise<{ hr: RasterImage; lr: RasterImage }> {
-  const { scale } = dataset;
+  const { scale, materialized, degradation, seed } = dataset;
+  if (!materialized) {
+    const hr = await readHighResolution(dataset, tile);
+    return { hr, lr: await degradeTile(hr, scale, degradation, { seed, id: tile.id }) };
+  }
   const [hr, lr] = await Promise.all([
     readHighResolution(dataset, tile),
-    readPart(dataset, tile.lr, tile.width / scale, tile.height / scale),
+    readPart(dataset, lowResolutionPath(tile, scale), lowResolutionSize(tile, scale)),
   ]);
   return { hr, lr };
 }
@@ -209,14 +241,26 @@ export async function readTile(dataset: Dataset, tile: Tile): Promise<{ hr: Rast
  * @throws HndsrError DATASET_INVALID naming the file
  */
 export function readHighResolution(dataset: Dataset, tile: Tile): Promise<RasterImage> {
-  return readPart(dataset, tile.hr, tile.width, tile.height);
+  return readPart(dataset, tile.hr, tile);
 }
 
-async function readPart(dataset: Dataset, path: string, width: number, height: number): Promise<RasterImage> {
+/**
+ * Which pixels of a tile have data: 1, else 0, rows from the top; undefined where all have.
+ * @throws HndsrError DATASET_INVALID naming the file
+ */
+export async function readMask(dataset: Dataset, tile: Tile): Promise<Uint8Array | undefined> {
+  if (tile.mask === undefined) return undefined;
+  const { data, bands } = await readPart(dataset, tile.mask, tile);
+  return Uint8Array.from({ length: tile.width * tile.height }, (_, pixel) =>
+    data[pixel * bands]! > 0 ? 1 : 0,
+  );
+}
+
+async function readPart(dataset: Dataset, path: string, { width, height }: Size): Promise<RasterImage> {
   const file = join(dataset.folder, path);
   let image: RasterImage;
   try {
-    image = await readImage(file, { maxPixels: Number.MAX_SAFE_INTEGER });
+    image = await readDeepImage(file, { maxPixels: Number.MAX_SAFE_INTEGER });
   } catch (error) {
     if (!(error instanceof HndsrError)) throw error;
     throw new HndsrError('DATASET_INVALID', error.message, { hint: REBUILD, cause: error });

@@ -1,13 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import sharp, { type Metadata } from 'sharp';
 import { HndsrError } from '../errors.js';
+import { decodePlainPng } from './png.js';
 
-/** 8-bit pixels, rows from the top, bands interleaved; `data` has `width * height * bands` values. */
+/** Pixels of 8 or 16 bits, rows from the top, bands interleaved; `data` has `width * height * bands` values. */
 export interface RasterImage {
   width: number;
   height: number;
   /** 3: red, green, blue. */
   bands: number;
+  data: Uint8Array | Uint16Array;
+}
+
+/** One of 8 bits. */
+export interface ByteImage extends RasterImage {
   data: Uint8Array;
 }
 
@@ -25,6 +31,7 @@ export type RefusalReason =
   | 'truncated'
   | 'too-many-pixels'
   | 'multi-page'
+  | 'animated'
   | 'unsupported-depth';
 
 /** An image that cannot be used, and why, in a form that fits behind "FILE: ". */
@@ -43,6 +50,11 @@ export interface ImageHeader {
 }
 
 const FORMATS = new Set(['png', 'jpeg', 'tiff', 'webp', 'gif', 'heif']);
+
+/** The level of white: 255 or 65,535. */
+export function topLevel({ data }: Pick<RasterImage, 'data'>): number {
+  return data instanceof Uint8Array ? 255 : 65_535;
+}
 
 /** Reads the header only. Nothing is decoded, so a header that promises too much costs nothing. */
 export async function inspectImage(
@@ -109,7 +121,9 @@ function headerOf(metadata: Metadata): ImageHeader {
 export async function decodeImage(
   bytes: Uint8Array,
   limits: { maxPixels: number },
-): Promise<RasterImage | Refusal> {
+): Promise<ByteImage | Refusal> {
+  const plain = decodePlainPng(bytes, limits.maxPixels);
+  if (plain !== undefined) return plain;
   const header = await inspectImage(bytes, limits);
   if ('refused' in header) return header;
   try {
@@ -125,7 +139,7 @@ export async function decodeImage(
   }
 }
 
-function refusalOf(error: unknown, bytes: Uint8Array): Refusal {
+export function refusalOf(error: unknown, bytes: Uint8Array): Refusal {
   const text = (error instanceof Error ? error.message : String(error)).split('\n')[0]!.trim();
   const format = formatOf(bytes);
   if (format === undefined && /unsupported image format/i.test(text)) {
@@ -169,7 +183,7 @@ function directoryIsOutside(buffer: Buffer): boolean {
  * Reads an image file (or its bytes) as 8-bit RGB, as `decodeImage` does.
  * @throws HndsrError INPUT_MISSING, INPUT_INVALID naming the file and the reason
  */
-export async function readImage(source: string | Uint8Array, limits: ImageLimits): Promise<RasterImage> {
+export async function readImage(source: string | Uint8Array, limits: ImageLimits): Promise<ByteImage> {
   const name = limits.name ?? (typeof source === 'string' ? source : 'image');
   const bytes = typeof source === 'string' ? await readBytes(source, name) : source;
   const image = await decodeImage(bytes, limits);
@@ -181,11 +195,35 @@ export async function readImage(source: string | Uint8Array, limits: ImageLimits
   return image;
 }
 
+/**
+ * Reads a file that may have 16 bits a sample, as a dataset's tiles have, and keeps them.
+ * @throws HndsrError INPUT_MISSING, INPUT_INVALID naming the file and the reason
+ */
+export async function readDeepImage(path: string, limits: ImageLimits): Promise<RasterImage> {
+  const bytes = await readBytes(path, path);
+  // The depth stands at the same place in every PNG, after signature, length, name and size.
+  const isDeep = formatOf(bytes) === 'png' && bytes[24] === 16;
+  if (!isDeep) return readImage(bytes, { ...limits, name: path });
+  try {
+    const { data, info } = await sharp(bytes, { limitInputPixels: limits.maxPixels, failOn: 'error' })
+      .removeAlpha()
+      .toColourspace('rgb16')
+      .raw({ depth: 'ushort' })
+      .toBuffer({ resolveWithObject: true });
+    const samples = new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
+    return { width: info.width, height: info.height, bands: info.channels, data: samples };
+  } catch (error) {
+    const { refused, detail } = refusalOf(error, bytes);
+    throw new HndsrError('INPUT_INVALID', `${path}: ${detail} (${refused})`, { hint: HINTS[refused] });
+  }
+}
+
 const HINTS: Record<RefusalReason, string> = {
   'not-an-image': 'Supported formats: PNG, JPEG, TIFF, WebP, GIF, AVIF.',
   corrupt: 'Get the file again from where it came.',
   truncated: 'The copy was cut short: get the file again from where it came.',
   'too-many-pixels': 'Raise the `max_pixels` limit in params.yaml if the memory allows it, or cut the image.',
+  animated: 'Save the frame that you need as a file of its own.',
   'multi-page': 'Save the page that you need as a file of its own.',
   'unsupported-depth': 'Convert it to 8 bits per sample first.',
 };
@@ -204,7 +242,7 @@ async function readBytes(path: string, name: string): Promise<Uint8Array> {
 }
 
 /** Lossless PNG bytes of 8-bit RGB pixels. */
-export async function encodePng(image: RasterImage): Promise<Uint8Array> {
+export async function encodePng(image: ByteImage): Promise<Uint8Array> {
   const raw = { width: image.width, height: image.height, channels: image.bands as 1 | 2 | 3 | 4 };
   return sharp(image.data, { raw, limitInputPixels: false })
     .png({ palette: false, compressionLevel: 6 })
@@ -214,16 +252,26 @@ export async function encodePng(image: RasterImage): Promise<Uint8Array> {
 /** The same pixels as numbers from 0 to 1, interleaved height x width x bands. */
 export function toUnit(image: RasterImage): Float32Array {
   const { data } = image;
+  const top = topLevel(image);
   const unit = new Float32Array(data.length);
-  for (let index = 0; index < data.length; index++) unit[index] = data[index]! / 255;
+  for (let index = 0; index < data.length; index++) unit[index] = data[index]! / top;
   return unit;
+}
+
+/** The nearest of 256 levels for each of 65,536; an image of 8 bits as it is. */
+export function inEightBits(image: RasterImage): ByteImage {
+  const { data } = image;
+  return {
+    ...image,
+    data: data instanceof Uint8Array ? data : Uint8Array.from(data, (level) => Math.round(level / 257)),
+  };
 }
 
 /**
  * 8-bit pixels from numbers in [0, 1]: nearest level, clamped outside that range.
  * @param data interleaved height x width x bands
  */
-export function fromUnit(data: Float32Array, width: number, height: number, bands = 3): RasterImage {
+export function fromUnit(data: Float32Array, width: number, height: number, bands = 3): ByteImage {
   const bytes = new Uint8ClampedArray(data.length);
   for (let index = 0; index < data.length; index++) bytes[index] = Math.floor(data[index]! * 255 + 0.5);
   return { width, height, bands, data: new Uint8Array(bytes.buffer) };

@@ -1,9 +1,16 @@
-import type { RasterImage } from './image.js';
 import { FIXED_BITS, inputRange, type Taps, tapsFor } from './taps.js';
 
 /** Numbers of any range, interleaved height x width x bands. */
 export interface FloatRaster {
-  data: Float32Array;
+  data: Float32Array | Uint16Array;
+  width: number;
+  height: number;
+  bands: number;
+}
+
+/** 8-bit pixels, interleaved height x width x bands. */
+export interface ByteRaster {
+  data: Uint8Array;
   width: number;
   height: number;
   bands: number;
@@ -203,11 +210,11 @@ function blendFourRows(
  * @param window computes only this part of the output grid; its pixels equal those of the whole result
  */
 export function resizeBicubic8(
-  image: RasterImage,
+  image: ByteRaster,
   outWidth: number,
   outHeight: number,
   window: PixelWindow = { x: 0, y: 0, width: outWidth, height: outHeight },
-): RasterImage {
+): ByteRaster {
   checkWindow(window, outWidth, outHeight);
   const { bands } = image;
   const sameHeight = outHeight === image.height;
@@ -226,7 +233,7 @@ export function resizeBicubic8(
 
 /** The window's columns of `height` rows from `begin` on, as they are. */
 function columnsOf(
-  { data, width, bands }: RasterImage,
+  { data, width, bands }: ByteRaster,
   window: PixelWindow,
   begin: number,
   height: number,
@@ -242,7 +249,7 @@ function columnsOf(
 
 /** The window's columns of `height` rows from `begin` on, resampled. */
 function pass8(
-  image: RasterImage,
+  image: ByteRaster,
   taps: Taps,
   window: PixelWindow,
   begin: number,
@@ -250,6 +257,7 @@ function pass8(
 ): Uint8Array {
   const { data, width, bands } = image;
   const { first, count, stride, fixed } = taps;
+  if (bands === 3) return pass8OfThree(image, taps, window, begin, height);
   const target = new Uint8ClampedArray(height * window.width * bands);
   let out = 0;
   for (let y = begin; y < begin + height; y++) {
@@ -271,6 +279,40 @@ function pass8(
   return new Uint8Array(target.buffer);
 }
 
+/** The same for three bands at once, each weight read once: twice as fast. */
+function pass8OfThree(
+  { data, width }: ByteRaster,
+  { first, count, stride, fixed }: Taps,
+  window: PixelWindow,
+  begin: number,
+  height: number,
+): Uint8Array {
+  const target = new Uint8ClampedArray(height * window.width * 3);
+  const half = 1 << (FIXED_BITS - 1);
+  let out = 0;
+  for (let y = begin; y < begin + height; y++) {
+    for (let x = window.x; x < window.x + window.width; x++) {
+      let index = (y * width + first[x]!) * 3;
+      const end = x * stride + count[x]!;
+      let red = half;
+      let green = half;
+      let blue = half;
+      for (let tap = x * stride; tap < end; tap++) {
+        const weight = fixed[tap]!;
+        red = (red + Math.imul(weight, data[index]!)) | 0;
+        green = (green + Math.imul(weight, data[index + 1]!)) | 0;
+        blue = (blue + Math.imul(weight, data[index + 2]!)) | 0;
+        index += 3;
+      }
+      target[out] = red >> FIXED_BITS;
+      target[out + 1] = green >> FIXED_BITS;
+      target[out + 2] = blue >> FIXED_BITS;
+      out += 3;
+    }
+  }
+  return new Uint8Array(target.buffer);
+}
+
 /** @param data rows from `begin` on, each `rowLength` samples */
 function columnPass8(
   data: Uint8Array,
@@ -285,14 +327,46 @@ function columnPass8(
   for (let y = 0; y < window.height; y++) {
     const output = window.y + y;
     sums.fill(1 << (FIXED_BITS - 1));
-    for (let tap = 0; tap < count[output]!; tap++) {
-      const weight = fixed[output * stride + tap]!;
-      const row = (first[output]! + tap - begin) * rowLength;
-      for (let index = 0; index < rowLength; index++)
-        sums[index] = sums[index]! + weight * data[row + index]!;
+    const taken = count[output]!;
+    let row = (first[output]! - begin) * rowLength;
+    let tap = output * stride;
+    const end = tap + taken;
+    // Four rows at a time: the sums are read and written a quarter as often.
+    for (; tap + 4 <= end; tap += 4, row += 4 * rowLength) {
+      addFourRows(sums, data, row, rowLength, fixed[tap]!, fixed[tap + 1]!, fixed[tap + 2]!, fixed[tap + 3]!);
+    }
+    for (; tap < end; tap++, row += rowLength) {
+      const weight = fixed[tap]!;
+      for (let index = 0; index < rowLength; index++) {
+        sums[index] = (sums[index]! + Math.imul(weight, data[row + index]!)) | 0;
+      }
     }
     for (let index = 0; index < rowLength; index++)
       target[y * rowLength + index] = sums[index]! >> FIXED_BITS;
   }
   return new Uint8Array(target.buffer);
+}
+
+function addFourRows(
+  sums: Int32Array,
+  data: Uint8Array,
+  first: number,
+  rowLength: number,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+): void {
+  const second = first + rowLength;
+  const third = second + rowLength;
+  const fourth = third + rowLength;
+  for (let index = 0; index < rowLength; index++) {
+    sums[index] =
+      (sums[index]! +
+        Math.imul(a, data[first + index]!) +
+        Math.imul(b, data[second + index]!) +
+        Math.imul(c, data[third + index]!) +
+        Math.imul(d, data[fourth + index]!)) |
+      0;
+  }
 }

@@ -87,9 +87,9 @@ class ThreadedLoader extends BatchLoader {
   ) {
     super();
     const { threads, stage, noise } = options;
-    const { folder, fingerprint, scale, tiles } = dataset;
+    const { split, ...plain } = dataset;
     const assignment: LoaderAssignment = {
-      dataset: { folder, fingerprint, scale, tiles },
+      dataset: plain,
       windows: settings,
       steps: { stage, noise },
     };

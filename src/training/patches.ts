@@ -1,9 +1,16 @@
 import type { HostTensor } from '../compute/engine.js';
 import type { Params, Scales } from '../config/params.js';
 import { Random } from '../random.js';
-import { type Dataset, readHighResolution, readTile, type Split, type Tile } from '../raster/dataset.js';
+import {
+  type Dataset,
+  readHighResolution,
+  readMask,
+  readTile,
+  type Split,
+  type Tile,
+} from '../raster/dataset.js';
 import { degradedWindow } from '../raster/degrade.js';
-import { type RasterImage, toUnit } from '../raster/image.js';
+import { type RasterImage, topLevel, toUnit } from '../raster/image.js';
 import { type FloatRaster, type PixelWindow, resizeBicubic } from '../raster/resample.js';
 import { drawScale } from './scales.js';
 
@@ -33,9 +40,11 @@ export function windowSettings({ seed, training }: Params): WindowSettings {
   return { crop, batch, scales, seed, cacheBytes: Math.floor(cache_bytes / (loader_threads + 1)) };
 }
 
-/** A decoded tile, 8 bits a sample: a window's numbers are made when it is cut, for an eighth of the memory. */
+/** A decoded tile as it is stored: a window's numbers are made when it is cut, for an eighth of the memory. */
 interface Picture {
   image: RasterImage;
+  /** 1 where there is data; undefined where all is. */
+  valid: Uint8Array | undefined;
   /** Its low-resolution copy in [0, 1]; not there when windows are degraded on the fly. */
   low: FloatRaster | undefined;
 }
@@ -51,6 +60,8 @@ interface Place {
 
 const BANDS = 3;
 const SYMMETRIES = 8;
+/** Places that are tried in a tile with a mask, before the one with the most data is taken. */
+const PLACES_TRIED = 16;
 
 /** Cuts training windows out of a dataset's tiles. Decoded tiles are kept up to a budget, the oldest given up first. */
 export class Patches {
@@ -67,33 +78,66 @@ export class Patches {
   async random(split: Split, random: Random): Promise<Batch> {
     const { crop, batch, scales } = this.settings;
     const tiles = this.tiles(split);
-    const places = Array.from({ length: batch }, (): Place => {
+    const places: Place[] = [];
+    while (places.length < batch) {
       const tile = tiles[random.integer(tiles.length)]!;
-      return {
+      places.push({
         tile,
-        x: random.integer(tile.width - crop + 1),
-        y: random.integer(tile.height - crop + 1),
+        ...(await this.randomPlace(tile, crop, random)),
         symmetry: random.integer(SYMMETRIES),
         scale: scales === null ? this.dataset.scale : drawScale(scales, random),
-      };
-    });
+      });
+    }
     return this.cut(places);
   }
 
+  /** In a tile with a mask, one without empty pixels, or else the best of those tried. */
+  private async randomPlace(tile: Tile, crop: number, random: Random): Promise<{ x: number; y: number }> {
+    const draw = () => ({
+      x: random.integer(tile.width - crop + 1),
+      y: random.integer(tile.height - crop + 1),
+    });
+    if (tile.mask === undefined) return draw();
+    let best = { x: 0, y: 0 };
+    let fewest = Infinity;
+    for (let tried = 0; tried < PLACES_TRIED && fewest > 0; tried++) {
+      const place = draw();
+      const empty = await this.emptyPixels(tile, place.x, place.y);
+      if (empty < fewest) [best, fewest] = [place, empty];
+    }
+    return best;
+  }
+
+  /** How many pixels of a window have no data. */
+  private async emptyPixels(tile: Tile, x: number, y: number): Promise<number> {
+    if (tile.mask === undefined) return 0;
+    const { valid } = await this.picture(tile);
+    const { crop } = this.settings;
+    let empty = 0;
+    for (let row = y; row < y + crop; row++) {
+      for (let index = row * tile.width + x; index < row * tile.width + x + crop; index++) {
+        if (valid![index] === 0) empty++;
+      }
+    }
+    return empty;
+  }
+
   /**
-   * Every whole window of a split's tiles, side by side, as batches; the last is filled up from the first. The scale
-   * of a window depends on the seed and its place alone: two validations measure the same.
+   * Every whole window of a split's tiles, side by side, as batches; the last is filled up from the first. Windows with
+   * empty pixels are left out, unless there is no other. The scale of a window depends on the seed and its place alone: two validations measure the same.
    */
   async *all(split: Split): AsyncGenerator<Batch> {
     const { crop, batch } = this.settings;
-    const places: Place[] = [];
+    const [full, partly]: [Place[], Place[]] = [[], []];
     for (const tile of this.tiles(split)) {
       for (let y = 0; y + crop <= tile.height; y += crop) {
         for (let x = 0; x + crop <= tile.width; x += crop) {
-          places.push({ tile, x, y, symmetry: 0, scale: this.fixedScale(tile, x, y) });
+          const place = { tile, x, y, symmetry: 0, scale: this.fixedScale(tile, x, y) };
+          ((await this.emptyPixels(tile, x, y)) === 0 ? full : partly).push(place);
         }
       }
     }
+    const places = full.length > 0 ? full : partly;
     for (let start = 0; start < places.length; start += batch) {
       const some = Array.from({ length: batch }, (_, index) => places[(start + index) % places.length]!);
       yield this.cut(some);
@@ -124,8 +168,7 @@ export class Patches {
       const picture = await this.picture(place.tile);
       const [from, to] = [index * size, (index + 1) * size];
       const { x, y, symmetry } = place;
-      const { width, data } = picture.image;
-      turnedLevels(data, width, (y * width + x) * BANDS, symmetry, crop, image.subarray(from, to));
+      turnedLevels(picture.image, x, y, symmetry, crop, image.subarray(from, to));
       turned(upsampledWindow(picture, place, crop), symmetry, crop, upsampled.subarray(from, to));
     }
     const scale = Float32Array.from(places, (place) => place.scale);
@@ -152,16 +195,17 @@ export class Patches {
   }
 
   private async read(tile: Tile): Promise<Picture> {
+    const valid = await readMask(this.dataset, tile);
     if (this.settings.scales !== null) {
-      return { image: await readHighResolution(this.dataset, tile), low: undefined };
+      return { image: await readHighResolution(this.dataset, tile), valid, low: undefined };
     }
     const { hr, lr } = await readTile(this.dataset, tile);
-    return { image: hr, low: { data: toUnit(lr), width: lr.width, height: lr.height, bands: BANDS } };
+    return { image: hr, valid, low: { data: toUnit(lr), width: lr.width, height: lr.height, bands: BANDS } };
   }
 }
 
-function bytesOf({ image, low }: Picture): number {
-  return image.data.byteLength + (low?.data.byteLength ?? 0);
+function bytesOf({ image, valid, low }: Picture): number {
+  return image.data.byteLength + (valid?.byteLength ?? 0) + (low?.data.byteLength ?? 0);
 }
 
 /** What bicubic makes of the window's low-resolution copy. */
@@ -196,23 +240,25 @@ function turned(from: Float32Array, symmetry: number, size: number, to: Float32A
   }
 }
 
-/** The same of a square in an image of 8-bit samples, at `origin`, as numbers in [0, 1]. */
+/** The same of a square in an image, with its corner at x, y, as numbers in [0, 1]. */
 function turnedLevels(
-  from: Uint8Array,
-  width: number,
-  origin: number,
+  { data, width, bands }: RasterImage,
+  x: number,
+  y: number,
   symmetry: number,
   size: number,
   to: Float32Array,
 ): void {
-  const { start, column, row } = turning(symmetry, size, width * BANDS);
+  const top = topLevel({ data });
+  const { start, column, row } = turning(symmetry, size, width * bands);
+  const origin = (y * width + x) * bands;
   let target = 0;
-  for (let y = 0; y < size; y++) {
-    let source = origin + start + y * row;
-    for (let x = 0; x < size; x++) {
-      to[target] = from[source]! / 255;
-      to[target + 1] = from[source + 1]! / 255;
-      to[target + 2] = from[source + 2]! / 255;
+  for (let down = 0; down < size; down++) {
+    let source = origin + start + down * row;
+    for (let across = 0; across < size; across++) {
+      to[target] = data[source]! / top;
+      to[target + 1] = data[source + 1]! / top;
+      to[target + 2] = data[source + 2]! / top;
       target += BANDS;
       source += column;
     }

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { main } from '../../src/cli/main.js';
+import { main } from '../../dist/cli/main.js';
 import { newProject, put, putPictures, sidecarText } from './images.js';
 
 const NAMES = Array.from({ length: 24 }, (_, index) => `tile_${String(index).padStart(2, '0')}.png`);
@@ -42,7 +42,7 @@ describe('the command', () => {
       await main(['etl', '-C', cwd, '--input', 'scenes', '--output', 'out', '--verbose', ...SPLIT]),
     ).toBe(0);
     expect(stdout).toMatch(
-      /^dataset .*\/out\n {2}train +\d+\n {2}validation +\d+\n {2}test +\d+\n {2}rejected: truncated +1\nfingerprint [0-9a-f]{64}\n$/,
+      /^dataset .*\/out\n25 images, 25 of them read\n {2}train +\d+\n {2}validation +\d+\n {2}test +\d+\n {2}rejected: truncated +1\nfingerprint [0-9a-f]{64}\n$/,
     );
     expect(stderr).toMatch(/broken\.png: it ends before the image does .*\(truncated\)/);
   });
@@ -55,6 +55,7 @@ describe('the command', () => {
       fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
       counts: { train: expect.any(Number), validation: expect.any(Number), test: expect.any(Number) },
       rejects: { truncated: 1 },
+      images: { total: 25, read: 25 },
     });
   });
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readSidecar } from '../../src/data/sidecar.js';
+import { readSidecar } from '../../src/data/inputs/sidecar.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -25,8 +25,16 @@ describe('tiles.csv', () => {
       '\ufefflatitude,path,longitude,other,source\r\n1.5,"a, b/c.png",-2,x,"the ""one"""\r\n\r\n,d.png,,,\r\n',
     );
     expect([...rows]).toEqual([
-      ['a, b/c.png', { latitude: 1.5, longitude: -2, source: 'the "one"' }],
-      ['d.png', { latitude: undefined, longitude: undefined, source: undefined }],
+      [
+        'a, b/c.png',
+        {
+          latitude: 1.5,
+          longitude: -2,
+          source: 'the "one"',
+          columns: { latitude: '1.5', longitude: '-2', other: 'x', source: 'the "one"' },
+        },
+      ],
+      ['d.png', { columns: {} }],
     ]);
   });
 

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { blockOf, originFinder, type SplitSettings, splitOf } from '../../src/data/split.js';
+import { blockOf } from '../../src/data/blocks.js';
+import { type SplitSettings, sourceFinder, splitOf } from '../../src/data/split.js';
+
+const window = { x: 0, y: 0, width: 64, height: 64 };
 
 const settings: SplitSettings = {
   method: 'spatial-block',
@@ -31,7 +34,7 @@ describe('blocks of the globe', () => {
           const [one, two] = [
             { source: 'a', latitude: lat1, longitude: lon1 },
             { source: 'b', latitude: lat2, longitude: lon2 },
-          ].map((origin) => blockOf(origin, sized)!);
+          ].map((origin) => blockOf({ ...origin, window }, sized)!);
           if (one === two) expect(splitOf(seed, one!, sized)).toBe(splitOf(seed, two!, sized));
           const sameCell =
             Math.floor(lat1 / block_degrees) === Math.floor(lat2 / block_degrees) &&
@@ -43,11 +46,11 @@ describe('blocks of the globe', () => {
   });
 
   it('180 E is 180 W, and the pole lies in the last row', () => {
-    expect(blockOf({ source: '', latitude: 10, longitude: 180 }, settings)).toBe(
-      blockOf({ source: '', latitude: 10, longitude: -180 }, settings),
+    expect(blockOf({ window, source: '', latitude: 10, longitude: 180 }, settings)).toBe(
+      blockOf({ window, source: '', latitude: 10, longitude: -180 }, settings),
     );
-    expect(blockOf({ source: '', latitude: 90, longitude: 0 }, settings)).toBe(
-      blockOf({ source: '', latitude: 89, longitude: 0 }, settings),
+    expect(blockOf({ window, source: '', latitude: 90, longitude: 0 }, settings)).toBe(
+      blockOf({ window, source: '', latitude: 89, longitude: 0 }, settings),
     );
   });
 
@@ -76,14 +79,10 @@ describe('blocks of the globe', () => {
 
 describe('scenes', () => {
   it('come from the sidecar first, else from the path', () => {
-    const find = originFinder(settings);
-    expect(find('a/15628870_15_x1020_y0.png').source).toBe('a/15628870_15');
-    expect(find('plain.png').source).toBe('plain');
-    expect(find('UPPER.PNG').source).toBe('UPPER.PNG');
-    expect(find('a.png', { source: 'given', latitude: 1, longitude: 2 })).toEqual({
-      source: 'given',
-      latitude: 1,
-      longitude: 2,
-    });
+    const find = sourceFinder(settings);
+    expect(find('a/15628870_15_x1020_y0.png', { columns: {} })).toBe('a/15628870_15');
+    expect(find('plain.png', { columns: {} })).toBe('plain');
+    expect(find('UPPER.PNG', { columns: {} })).toBe('UPPER.PNG');
+    expect(find('a.png', { source: 'given', columns: {} })).toBe('given');
   });
 });

@@ -1,15 +1,15 @@
 import { expect, it } from 'vitest';
 import { panelPng } from '../../src/evaluation/panel.js';
-import { type RasterImage, readImage } from '../../src/raster/image.js';
+import { type ByteImage, readImage } from '../../src/raster/image.js';
 
 /** Each pixel of another grey. */
-function ramp(width: number, height: number): RasterImage {
+function ramp(width: number, height: number): ByteImage {
   const data = new Uint8Array(width * height * 3);
   for (let pixel = 0; pixel < width * height; pixel++) data.fill(pixel * 9, pixel * 3, pixel * 3 + 3);
   return { width, height, bands: 3, data };
 }
 
-async function greys(rows: RasterImage[][]): Promise<number[][]> {
+async function greys(rows: ByteImage[][]): Promise<number[][]> {
   const { width, height, data } = await readImage(await panelPng(rows), { maxPixels: 1e4 });
   return Array.from({ length: height }, (_, y) =>
     Array.from({ length: width }, (_, x) => data[(y * width + x) * 3]!),

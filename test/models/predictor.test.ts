@@ -169,7 +169,7 @@ describe('a scene', () => {
       return { width, height, bands: 3, data };
     };
     const crop = ({ width, height, model }: Prediction, columns: number, rows: number): Float32Array =>
-      part({ width, height, bands: 3, data: model }, columns, rows).data;
+      Float32Array.from(part({ width, height, bands: 3, data: model }, columns, rows).data);
     const [wide, high] = [
       await predict(five, stripes(4, 4, 'rows')),
       await predict(five, stripes(4, 4, 'columns')),

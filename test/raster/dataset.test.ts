@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -13,31 +13,27 @@ import {
 } from '../../src/raster/dataset.js';
 import { encodePng } from '../../src/raster/image.js';
 
-const settings = {
+const settings = { split: { method: 'source', validation: 0.1, test: 0.1 }, tile: 256 };
+const low = {
+  scale: 4,
+  scales: [4],
+  materialized: true,
   seed: 7,
-  split: {
-    method: 'source' as const,
-    block_degrees: 45,
-    block_pixels: null,
-    buffer: 0,
-    stratify_by: 'folder',
-    source_pattern: '(.*)',
-    validation: 0.1,
-    test: 0.1,
-  },
+  degradation: { blur: 0, noise: 0, jpeg: null },
 };
 const tile = (id: string, change: Partial<Tile> = {}): Tile => ({
   id,
   split: 'train',
   hr: `${id}.png`,
-  lr: `${id}_lr.png`,
   width: 8,
   height: 4,
+  depth: 8,
+  window: { x: 0, y: 0, width: 8, height: 4 },
   sha256: id.charCodeAt(0).toString(16).padStart(64, '0'),
   source: 'scene',
   ...change,
 });
-const manifestOf = (tiles: Tile[]): Manifest => createManifest({ scale: 4, settings, tiles, rejected: 0 });
+const manifestOf = (tiles: Tile[]): Manifest => createManifest({ ...low, settings, tiles, rejected: 0 });
 
 let folder: string;
 beforeEach(async () => {
@@ -67,12 +63,13 @@ describe('opening a dataset', () => {
 
   it.each([
     ['{"version": 1', /manifest\.json is not valid JSON/],
-    [{ ...manifestOf([]), version: 2 }, /manifest\.json: `version`/],
+    [{ ...manifestOf([]), version: 3 }, /manifest\.json: `version`/],
+    [{ version: 1, scale: 4 }, /manifest\.json was written by an earlier hndsr/],
     [
       manifestOf([tile('a', { hr: '../../secret.png' })]),
       /`tiles\.0\.hr`: must be a path inside the dataset folder/,
     ],
-    [manifestOf([tile('a', { lr: '/etc/passwd' })]), /`tiles\.0\.lr`/],
+    [manifestOf([tile('a', { mask: '/etc/passwd' })]), /`tiles\.0\.mask`/],
     [manifestOf([tile('a', { hr: 'C:/x.png' })]), /`tiles\.0\.hr`/],
     [{ ...manifestOf([tile('a')]), tiles: [tile('a', { split: 'test' })] }, /do not match its fingerprint/],
   ])('refuses %j', async (value, message) => {
@@ -89,13 +86,15 @@ describe('reading a tile', () => {
   it('gives the pair, and names the file that has another size or is missing', async () => {
     await write(manifestOf([tile('a')]));
     await writeFile(join(folder, 'a.png'), await image(8, 4));
-    await writeFile(join(folder, 'a_lr.png'), await image(2, 1));
+    await mkdir(join(folder, 'train', 'LR_4x'), { recursive: true });
+    const low = join(folder, 'train', 'LR_4x', 'a.png');
+    await writeFile(low, await image(2, 1));
     const dataset = await openDataset(folder);
     const { hr, lr } = await readTile(dataset, dataset.tiles[0]!);
     expect([hr.width, hr.height, lr.width, lr.height]).toEqual([8, 4, 2, 1]);
-    await writeFile(join(folder, 'a_lr.png'), await image(3, 1));
+    await writeFile(low, await image(3, 1));
     await expect(readTile(dataset, dataset.tiles[0]!)).rejects.toThrow(
-      /a_lr\.png: is 3 x 1 pixels, but manifest\.json says 2 x 1/,
+      /LR_4x\/a\.png: is 3 x 1 pixels, but manifest\.json says 2 x 1/,
     );
     await rm(join(folder, 'a.png'));
     await expect(readTile(dataset, dataset.tiles[0]!)).rejects.toMatchObject({
@@ -114,8 +113,8 @@ describe('the fingerprint', () => {
     fc.assert(
       fc.property(tiles, (list) => {
         const moved = list.toReversed().map((each) => ({ ...each, hr: 'elsewhere.png' }));
-        expect(datasetFingerprint({ scale: 4, settings, tiles: moved })).toBe(
-          datasetFingerprint({ scale: 4, settings, tiles: list }),
+        expect(datasetFingerprint({ ...low, settings, tiles: moved })).toBe(
+          datasetFingerprint({ ...low, settings, tiles: list }),
         );
       }),
     );
@@ -133,9 +132,7 @@ describe('the fingerprint', () => {
           list.toSpliced(index, 1),
           [...list, list.at(-1)!],
         ];
-        const all = [list, ...variants].map((each) =>
-          datasetFingerprint({ scale: 4, settings, tiles: each }),
-        );
+        const all = [list, ...variants].map((each) => datasetFingerprint({ ...low, settings, tiles: each }));
         expect(new Set(all).size).toBe(all.length);
       }),
     );

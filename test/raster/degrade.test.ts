@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { degrade, degradedWindow, lowResolutionSize } from '../../src/raster/degrade.js';
-import { type RasterImage, toUnit } from '../../src/raster/image.js';
+import { type ByteImage, toUnit } from '../../src/raster/image.js';
 import { resizeBicubic, resizeBicubic8 } from '../../src/raster/resample.js';
 
-function picture(width: number, height: number): RasterImage {
+function picture(width: number, height: number): ByteImage {
   const data = Uint8Array.from({ length: width * height * 3 }, (_, index) => (index * index * 31) % 251);
   return { width, height, bands: 3, data };
 }

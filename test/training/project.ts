@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Params } from '../../src/config/params.js';
 import {
   createManifest,
   type Dataset,
+  lowResolutionPath,
   openDataset,
   type Split,
   type Tile,
 } from '../../src/raster/dataset.js';
-import { encodePng, type RasterImage } from '../../src/raster/image.js';
+import { type ByteImage, encodePng } from '../../src/raster/image.js';
 import { resizeBicubic8 } from '../../src/raster/resample.js';
 import { tinyParams } from '../models/tiny.js';
 
@@ -28,13 +29,15 @@ export const detailed: Painter = (tile, x, y) => {
   return [level(0), level(1), level(2)];
 };
 
-export function paint(tile: number, width: number, height: number, painter: Painter): RasterImage {
+export function paint(tile: number, width: number, height: number, painter: Painter): ByteImage {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) data.set(painter(tile, x, y), (y * width + x) * 3);
   }
   return { width, height, bands: 3, data };
 }
+
+const NO_DEGRADATION = { blur: 0, noise: 0, jpeg: null };
 
 export interface DatasetOptions {
   splits?: Split[];
@@ -61,29 +64,17 @@ export async function writeDataset(
     const hr = paint(index, width, height, painter);
     const [id, bytes] = [`tile${index}`, await encodePng(hr)];
     await writeFile(join(folder, `${id}.png`), bytes);
-    await writeFile(
-      join(folder, `${id}_lr.png`),
-      await encodePng(resizeBicubic8(hr, width / scale, height / scale)),
-    );
+    const low = join(folder, lowResolutionPath({ id, split }, scale));
+    await mkdir(dirname(low), { recursive: true });
+    await writeFile(low, await encodePng(resizeBicubic8(hr, width / scale, height / scale)));
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    tiles.push({ id, split, hr: `${id}.png`, lr: `${id}_lr.png`, width, height, sha256, source: 'scene' });
+    const window = { x: 0, y: 0, width, height };
+    tiles.push({ id, split, hr: `${id}.png`, width, height, depth: 8, sha256, source: 'scene', window });
   }
-  const settings = {
-    seed: 1,
-    split: {
-      method: 'source' as const,
-      block_degrees: 45,
-      block_pixels: null,
-      buffer: 0,
-      stratify_by: 'folder',
-      source_pattern: '(.*)',
-      validation: 0.2,
-      test: 0.2,
-    },
-  };
+  const low = { scale, scales: [scale], materialized: true, seed: 1, degradation: NO_DEGRADATION };
   await writeFile(
     join(folder, 'manifest.json'),
-    JSON.stringify(createManifest({ scale, settings, tiles, rejected: 0 })),
+    JSON.stringify(createManifest({ ...low, settings: {}, tiles, rejected: 0 })),
   );
   return openDataset(folder);
 }

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
+import { HndsrError } from '../../errors.js';
 import { action, numberFlag } from '../context.js';
 import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
 
 const EXAMPLES = `
 Examples:
   hndsr bench train-step
-  hndsr bench upscale --runs 3 --threads 1 --json`;
+  hndsr bench upscale --runs 3 --threads 1 --json
+  hndsr bench etl --input data/raw --scales 2,4,8 --json`;
 
 interface BenchFlags extends DeviceFlags {
   runs: number;
@@ -17,6 +19,45 @@ const BENCHMARKS = {
   upscale: 'the default model over one batch of windows: encode, operator, 50 sampler steps, decode',
 } as const;
 
+interface EtlFlags {
+  input?: string;
+  scales: number[];
+  jobs?: number;
+}
+
+/** "2,4,8" */
+function scalesFlag(text: string): number[] {
+  const scales = text.split(',').map(Number);
+  if (scales.every((scale) => scale > 1 && scale <= 8)) return scales;
+  throw new HndsrError('USAGE', `--scales ${text}: expected numbers above 1 and at most 8`, {
+    hint: 'For example: --scales 2,4,8',
+  });
+}
+
+function registerEtl(bench: Command): void {
+  bench
+    .command('etl')
+    .description('the ETL of a folder of images, from nothing: checked, split by scene, degraded, catalogued')
+    .option('--input <input>', 'images, as of `hndsr etl` (default: data.input of params.yaml)')
+    .option('--scales <list>', 'scales of the low-resolution tiles', scalesFlag, [4])
+    .option(
+      '--jobs <count>',
+      'threads that make tiles (default: all cores)',
+      numberFlag('--jobs', 1, 1024, true),
+    )
+    .action(
+      action<EtlFlags>(async (context, { input, scales, jobs }) => {
+        const { benchEtl } = await import('../../bench/etl.js');
+        const result = await benchEtl({ cwd: context.cwd, input, scales, jobs }, context);
+        const { images, seconds, imagesPerSecond } = result;
+        context.print(
+          result,
+          `etl: ${images} images in ${seconds.toFixed(2)} s, ${imagesPerSecond.toFixed(1)} images/s`,
+        );
+      }),
+    );
+}
+
 export function register(program: Command): void {
   const bench = program
     .command('bench')
@@ -26,6 +67,7 @@ export function register(program: Command): void {
         'docs/performance.md says what to expect.',
     )
     .addHelpText('after', EXAMPLES);
+  registerEtl(bench);
   for (const [name, description] of Object.entries(BENCHMARKS)) {
     withDeviceFlags(bench.command(name).description(description))
       .option('--runs <count>', 'runs that are timed', numberFlag('--runs', 1, 10_000, true), 20)

@@ -1,0 +1,84 @@
+import type { RasterImage } from '../raster/image.js';
+import type { SceneWindow } from '../raster/scene.js';
+import type { BandStatistics } from './records.js';
+
+/** By band, over the pixels with data, in the source's own values; a band without any is 0. */
+export function bandStatistics(window: SceneWindow): BandStatistics {
+  const { samples, bands, valid } = window;
+  if (samples instanceof Uint8Array && valid === undefined) return ofLevels(histograms(samples, bands));
+  const statistics: BandStatistics = { mean: [], standardDeviation: [], minimum: [], maximum: [] };
+  for (let band = 0; band < bands; band++) {
+    let [sum, squares, count] = [0, 0, 0];
+    let [least, most] = [Infinity, -Infinity];
+    // Squares are summed about the first value, where they lose nothing to values far from zero.
+    let origin: number | undefined;
+    for (let index = band, pixel = 0; index < samples.length; index += bands, pixel++) {
+      if (valid !== undefined && valid[pixel] === 0) continue;
+      const value = samples[index]!;
+      origin ??= value;
+      const apart = value - origin;
+      sum += apart;
+      squares += apart * apart;
+      count++;
+      if (value < least) least = value;
+      if (value > most) most = value;
+    }
+    const mean = count === 0 ? 0 : sum / count;
+    statistics.mean.push((origin ?? 0) + mean);
+    statistics.standardDeviation.push(
+      count === 0 ? 0 : Math.sqrt(Math.max(squares / count - mean * mean, 0)),
+    );
+    statistics.minimum.push(count === 0 ? 0 : least);
+    statistics.maximum.push(count === 0 ? 0 : most);
+  }
+  return statistics;
+}
+
+/** How often each of 256 levels occurs, by band: far quicker than sums, and exact. */
+function histograms(samples: Uint8Array, bands: number): Float64Array[] {
+  const counts = new Int32Array(bands * 256);
+  for (let index = 0; index < samples.length; ) {
+    for (let band = 0; band < bands; band++) counts[band * 256 + samples[index++]!]!++;
+  }
+  return Array.from({ length: bands }, (_, band) =>
+    Float64Array.from(counts.subarray(band * 256, band * 256 + 256)),
+  );
+}
+
+function ofLevels(bands: readonly Float64Array[]): BandStatistics {
+  const statistics: BandStatistics = { mean: [], standardDeviation: [], minimum: [], maximum: [] };
+  for (const counts of bands) {
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    const mean = counts.reduce((sum, count, level) => sum + count * level, 0) / total;
+    const squares = counts.reduce((sum, count, level) => sum + count * (level - mean) ** 2, 0);
+    statistics.mean.push(mean);
+    statistics.standardDeviation.push(Math.sqrt(squares / total));
+    statistics.minimum.push(counts.findIndex((count) => count > 0));
+    statistics.maximum.push(counts.findLastIndex((count) => count > 0));
+  }
+  return statistics;
+}
+
+/** What the levels of a tile say of its worth. */
+export interface TileWorth {
+  /** Of the band that varies most, in 8-bit levels. */
+  deviation: number;
+  /** Share of samples that are at the top of their range. */
+  saturated: number;
+}
+
+/** @param known statistics of these very levels, where they are at hand */
+export function worthOf({ data, bands, width, height }: RasterImage, known?: BandStatistics): TileWorth {
+  if (known !== undefined && !known.maximum.includes(255)) {
+    return { deviation: Math.max(...known.standardDeviation), saturated: 0 };
+  }
+  if (data instanceof Uint8Array) {
+    const counts = histograms(data, bands);
+    const top = counts.reduce((sum, one) => sum + one[255]!, 0);
+    return { deviation: Math.max(...ofLevels(counts).standardDeviation), saturated: top / data.length };
+  }
+  const { standardDeviation } = bandStatistics({ samples: data, bands, width, height });
+  let top = 0;
+  for (let index = 0; index < data.length; index++) if (data[index] === 65_535) top++;
+  return { deviation: Math.max(...standardDeviation) / 257, saturated: top / data.length };
+}

@@ -1,0 +1,232 @@
+import { constants, crc32, deflateSync, inflateSync } from 'node:zlib';
+import type { RasterImage } from './image.js';
+
+/**
+ * A small writer, and a reader of the plainest kind, of PNG files (W3C, "Portable Network Graphics", third edition).
+ * Tiles are many and small: there sharp takes twice to three times as long, mostly to get to work.
+ */
+const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+const HEADER_LENGTH = 13;
+const GREY = 0;
+const RGB = 2;
+/** Chunks that change no sample, or only how a viewer shows it. */
+const HARMLESS = new Set([
+  'IHDR',
+  'IDAT',
+  'IEND',
+  'tEXt',
+  'zTXt',
+  'iTXt',
+  'pHYs',
+  'tIME',
+  'bKGD',
+  'sBIT',
+  'hIST',
+]);
+
+/** Bytes of a PNG file of pixels of 8 or 16 bits, one band or three. Equal pixels give equal bytes. */
+export function encodeTilePng(image: RasterImage): Uint8Array {
+  const { width, height, bands, data } = image;
+  if (bands !== 1 && bands !== 3) throw new RangeError(`a PNG file of ${bands} bands is not written`);
+  const depth = data.BYTES_PER_ELEMENT;
+  const header = Buffer.alloc(HEADER_LENGTH);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header[8] = depth * 8;
+  header[9] = bands === 1 ? GREY : RGB;
+  const bytes = data instanceof Uint8Array ? data : bigEndian(data);
+  const pixels = deflateSync(filtered(bytes, height, bands * depth), {
+    level: 6,
+    strategy: constants.Z_FILTERED,
+  });
+  return Buffer.concat([
+    SIGNATURE,
+    chunk('IHDR', header),
+    chunk('IDAT', pixels),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+function bigEndian(data: Uint16Array): Uint8Array {
+  return Buffer.from(data.slice().buffer).swap16();
+}
+
+function chunk(name: string, content: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(content.length + 12);
+  bytes.writeUInt32BE(content.length, 0);
+  bytes.write(name, 4, 'latin1');
+  bytes.set(content, 8);
+  bytes.writeUInt32BE(crc32(bytes.subarray(4, content.length + 8)), content.length + 8);
+  return bytes;
+}
+
+/** Each row as differences to the pixel before (filter Sub). */
+function filtered(bytes: Uint8Array, height: number, pixel: number): Uint8Array {
+  const length = bytes.length / height;
+  const rows = new Uint8Array(bytes.length + height);
+  for (let y = 0; y < height; y++) {
+    const from = y * length;
+    let to = y * (length + 1);
+    rows[to++] = SUB;
+    for (let index = 0; index < pixel; index++) rows[to++] = bytes[from + index]!;
+    for (let index = from + pixel; index < from + length; index++)
+      rows[to++] = bytes[index]! - bytes[index - pixel]!;
+  }
+  return rows;
+}
+
+const SUB = 1;
+const UP = 2;
+const AVERAGE = 3;
+const PAETH = 4;
+
+/**
+ * The pixels of a PNG file of 8-bit RGB without transparency, colour profile, interlacing or animation, whose checksums
+ * are right; undefined for anything else, which a full decoder must look at.
+ * @param maxPixels a header that promises more is left to the decoder too
+ */
+export function decodePlainPng(
+  bytes: Uint8Array,
+  maxPixels: number,
+): (RasterImage & { data: Uint8Array }) | undefined {
+  const size = plainPngSize(bytes);
+  if (size === undefined || size.width * size.height > maxPixels) return undefined;
+  const { width, height } = size;
+  const parts: Uint8Array[] = [];
+  for (const { name, content, isSound } of chunksOf(bytes)) {
+    if (!isSound) return undefined;
+    if (name === 'IDAT') parts.push(content);
+  }
+  const length = width * 3;
+  const expected = height * (length + 1);
+  try {
+    const rows = inflateSync(parts.length === 1 ? parts[0]! : Buffer.concat(parts), {
+      maxOutputLength: expected,
+    });
+    return rows.length === expected ? unfiltered(rows, width, height) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The size of such a file, from its chunks, none of which is decoded. */
+export function plainPngSize(bytes: Uint8Array): { width: number; height: number } | undefined {
+  if (bytes.length < 57 || !SIGNATURE.equals(bytes.subarray(0, 8))) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const kind = [bytes[24], bytes[25], bytes[26], bytes[27], bytes[28]];
+  if (kind.join() !== `8,${RGB},0,0,0`) return undefined;
+  let last = '';
+  for (const { name } of chunksOf(bytes)) {
+    if (!HARMLESS.has(name)) return undefined;
+    last = name;
+  }
+  const [width, height] = [view.getUint32(16), view.getUint32(20)];
+  return last === 'IEND' && width > 0 && height > 0 ? { width, height } : undefined;
+}
+
+interface Chunk {
+  name: string;
+  content: Uint8Array;
+  /** Its checksum is right; looked at when it is asked for. */
+  readonly isSound: boolean;
+}
+
+/** The chunks up to IEND, or to where they make no sense. */
+function* chunksOf(bytes: Uint8Array): Generator<Chunk> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const length = view.getUint32(at);
+    const end = at + 12 + length;
+    if (end > bytes.length) return;
+    const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    const sum = view.getUint32(end - 4);
+    const covered = bytes.subarray(at + 4, end - 4);
+    yield {
+      name,
+      content: covered.subarray(4),
+      get isSound() {
+        return crc32(covered) === sum;
+      },
+    };
+    if (name === 'IEND') return;
+    at = end;
+  }
+}
+
+function unfiltered(rows: Uint8Array, width: number, height: number) {
+  const length = width * 3;
+  const data = new Uint8Array(height * length);
+  for (let y = 0; y < height; y++) {
+    const filter = rows[y * (length + 1)]!;
+    if (filter > PAETH) return undefined;
+    const from = y * (length + 1) + 1;
+    const to = y * length;
+    const above = y === 0 ? -1 : to - length;
+    if (filter === 0) data.set(rows.subarray(from, from + length), to);
+    else if (filter === SUB) unfilterSub(rows, from, data, to, length);
+    else if (filter === UP) unfilterUp(rows, from, data, to, above, length);
+    else if (filter === AVERAGE) unfilterAverage(rows, from, data, to, above, length);
+    else unfilterPaeth(rows, from, data, to, above, length);
+  }
+  return { width, height, bands: 3, data };
+}
+
+function unfilterSub(rows: Uint8Array, from: number, data: Uint8Array, to: number, length: number): void {
+  for (let index = 0; index < 3; index++) data[to + index] = rows[from + index]!;
+  for (let index = 3; index < length; index++) data[to + index] = rows[from + index]! + data[to + index - 3]!;
+}
+
+function unfilterUp(
+  rows: Uint8Array,
+  from: number,
+  data: Uint8Array,
+  to: number,
+  above: number,
+  length: number,
+): void {
+  if (above < 0) data.set(rows.subarray(from, from + length), to);
+  else
+    for (let index = 0; index < length; index++)
+      data[to + index] = rows[from + index]! + data[above + index]!;
+}
+
+function unfilterAverage(
+  rows: Uint8Array,
+  from: number,
+  data: Uint8Array,
+  to: number,
+  above: number,
+  length: number,
+): void {
+  for (let index = 0; index < length; index++) {
+    const left = index < 3 ? 0 : data[to + index - 3]!;
+    const up = above < 0 ? 0 : data[above + index]!;
+    data[to + index] = rows[from + index]! + ((left + up) >> 1);
+  }
+}
+
+function unfilterPaeth(
+  rows: Uint8Array,
+  from: number,
+  data: Uint8Array,
+  to: number,
+  above: number,
+  length: number,
+): void {
+  if (above < 0) {
+    // Above the first row all is zero, and so the pixel before is nearest.
+    unfilterSub(rows, from, data, to, length);
+    return;
+  }
+  for (let index = 0; index < 3; index++) data[to + index] = rows[from + index]! + data[above + index]!;
+  for (let index = 3; index < length; index++) {
+    const left = data[to + index - 3]!;
+    const up = data[above + index]!;
+    const corner = data[above + index - 3]!;
+    const toLeft = Math.abs(up - corner);
+    const toUp = Math.abs(left - corner);
+    const toCorner = Math.abs(left + up - 2 * corner);
+    const nearest = toLeft <= toUp && toLeft <= toCorner ? left : toUp <= toCorner ? up : corner;
+    data[to + index] = rows[from + index]! + nearest;
+  }
+}

@@ -1,0 +1,126 @@
+import { open } from 'node:fs/promises';
+import type { RasterImage, Refusal } from './image.js';
+import type { PixelWindow } from './resample.js';
+import { openPicture } from './scene-picture.js';
+
+/** Samples as they are stored. */
+export type Samples =
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Float32Array
+  | Float64Array;
+
+/** West, south, east, north in degrees; west is above east across 180 degrees. */
+export type Bounds = readonly [number, number, number, number];
+
+export interface Place {
+  /** Of the centre, in degrees. */
+  latitude: number;
+  longitude: number;
+  bounds: Bounds;
+}
+
+export interface SceneHeader {
+  /** Pixels as a viewer shows them. */
+  width: number;
+  height: number;
+  /** Without alpha. */
+  bands: number;
+  /** uint8, uint16, int16, float32 and so on. */
+  dtype: string;
+  format: string;
+  /** The stored samples are the decoded ones: 8-bit RGB, no alpha, no orientation, no colour profile. */
+  plainRgb: boolean;
+  /** Windows can be read without decoding the whole. */
+  windowed: boolean;
+  noData?: number;
+  /** For example EPSG:32618. */
+  crs?: string;
+  /** Ground sampling distance in metres. */
+  gsd?: number;
+  /** ISO 8601. */
+  captureDate?: string;
+  sensor?: string;
+}
+
+export interface SceneWindow {
+  /** Interleaved height x width x bands. */
+  samples: Samples;
+  width: number;
+  height: number;
+  bands: number;
+  /** 1 where there is data, else 0; missing where all pixels have some. */
+  valid?: Uint8Array;
+}
+
+/** An image file that is open for reading. */
+export interface Scene {
+  header: SceneHeader;
+  /** @param bands from 1, in the order wanted */
+  read(window: PixelWindow, bands: readonly number[]): Promise<SceneWindow | Refusal>;
+  /** Where on the globe a window lies, if the file says so. */
+  locate(window: PixelWindow): Place | undefined;
+  close(): Promise<void>;
+}
+
+export type SceneSource = { path: string } | { bytes: Uint8Array };
+
+export interface SceneLimits {
+  /** Pixels that are decoded at once: a picture, or a block of a TIFF. */
+  maxPixels: number;
+  /** Pixels of a scene that is read by windows. */
+  maxScenePixels: number;
+}
+
+/**
+ * Opens an image by its header: TIFFs to be read by windows, other formats to be decoded as a whole on the first read.
+ * What cannot be used is refused; nothing is thrown for what a file holds.
+ */
+export async function openScene(source: SceneSource, limits: SceneLimits): Promise<Scene | Refusal> {
+  const start = await firstBytes(source);
+  const mark = Buffer.from(start).toString('latin1');
+  const isTiff = /^(II[*+]\0|MM\0[*+])/.test(mark);
+  if (!isTiff) return openPicture(source, limits);
+  // Loading it takes longer than reading a dozen tiles.
+  const { openTiff } = await import('./scene-tiff.js');
+  return openTiff(source, limits);
+}
+
+async function firstBytes(source: SceneSource): Promise<Uint8Array> {
+  if ('bytes' in source) return source.bytes.subarray(0, 4);
+  const file = await open(source.path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The marks of a window, or nothing where all pixels have data. */
+export function marksOf(valid: Uint8Array): { valid?: Uint8Array } {
+  return valid.includes(0) ? { valid } : {};
+}
+
+/** The pixels of a window of an image that is decoded as a whole, the wanted bands of it. */
+export function cutWindow(
+  image: Pick<RasterImage, 'width' | 'bands'> & { data: Samples },
+  window: PixelWindow,
+  bands: readonly number[],
+): Samples {
+  const { data, width } = image;
+  const target = data.slice(0, 0).constructor as new (length: number) => Samples;
+  const samples = new target(window.width * window.height * bands.length);
+  let out = 0;
+  for (let y = window.y; y < window.y + window.height; y++) {
+    for (let x = window.x; x < window.x + window.width; x++) {
+      const pixel = (y * width + x) * image.bands - 1;
+      for (let index = 0; index < bands.length; index++) samples[out++] = data[pixel + bands[index]!]!;
+    }
+  }
+  return samples;
+}
