@@ -12,7 +12,7 @@ import { findDuplicates } from './duplicates.js';
 import { type ImageInput, openInput } from './inputs/input.js';
 import { SIDECAR_FILE } from './inputs/sidecar.js';
 import { checkLeaks } from './leaks.js';
-import { keyOf, makeTiles, removeUnused, tileSettings } from './make-tiles.js';
+import { forgetBroken, keyOf, makeTiles, removeUnused, tileSettings } from './make-tiles.js';
 import { countRejects, type RejectCounts, sortedRejects } from './outcomes.js';
 import type { InputImage, RejectRecord, TileRecord } from './records.js';
 import { replaceFolder } from './replace-folder.js';
@@ -105,6 +105,10 @@ async function run(job: Job): Promise<EtlResult> {
   if (before !== undefined) {
     context.emit({ kind: 'done', task: 'etl', text: `nothing has changed: ${output} is up to date` });
     return { ...before, images };
+  }
+  // What a power cut, or a person, took of the files that were made before is made again.
+  if ((await forgetBroken(input.images, settings, state)) > 0) {
+    images.read += await makeTiles({ input, settings, state, threads }, context);
   }
   const gathered = gather(job);
   const { placed, rejects, units } = placeAll(job, gathered);

@@ -14,8 +14,9 @@ export interface Leak {
   measure: string;
 }
 
-/** Neighbours that were projected apart overlap by less. */
+/** Neighbours whose edges were rounded overlap by less. */
 const LEAST_OVERLAP = 0.01;
+const LEAST_OVERLAP_ASKEW = 0.1;
 const NAMED = 10;
 
 /**
@@ -81,7 +82,7 @@ function alike(placed: readonly PlacedTile[], bits: number): Leak[] {
   return leaks;
 }
 
-/** Where a tile lies, in degrees. */
+/** Where a tile lies, in degrees or in the units of its coordinate system. */
 interface Box {
   placed: PlacedTile;
   west: number;
@@ -90,25 +91,50 @@ interface Box {
   north: number;
 }
 
+/**
+ * Tiles of one coordinate system are compared in it; those of different ones in degrees, where the box around a tile
+ * that lies askew is larger than the tile.
+ */
 function overlapping(placed: readonly PlacedTile[]): Leak[] {
-  const onGlobe: Box[] = placed.flatMap((one) => boxesOf(one));
-  return overlapsIn(onGlobe);
+  const systems = new Map<string, PlacedTile[]>();
+  for (const one of placed) {
+    const { crs, extent } = one.tile;
+    if (crs === undefined || extent === undefined) continue;
+    const some = systems.get(crs);
+    if (some === undefined) systems.set(crs, [one]);
+    else some.push(one);
+  }
+  const leaks = [...systems.values()].flatMap((some) =>
+    overlapsIn(
+      some.map((one) => boxOf(one, one.tile.extent!)),
+      LEAST_OVERLAP,
+      ({ tile: a }, { tile: b }) => a.path !== b.path,
+    ),
+  );
+  const isOther = ({ tile: a }: PlacedTile, { tile: b }: PlacedTile): boolean =>
+    a.path !== b.path && (a.crs === undefined || a.crs !== b.crs);
+  return [...leaks, ...overlapsIn(placed.flatMap(boxesOnGlobe), LEAST_OVERLAP_ASKEW, isOther)];
 }
 
-function boxesOf(placed: PlacedTile): Box[] {
+function boxOf(placed: PlacedTile, [west, south, east, north]: Bounds): Box {
+  return { placed, west, south, east, north };
+}
+
+function boxesOnGlobe(placed: PlacedTile): Box[] {
   const { bounds } = placed.tile;
   if (bounds === undefined) return [];
-  const [west, south, east, north] = bounds as Bounds;
-  if (west <= east) return [{ placed, west, south, east, north }];
+  const [west, south, east, north] = bounds;
+  if (west <= east) return [boxOf(placed, bounds)];
   // Across 180 degrees, a box on either side.
-  return [
-    { placed, west, south, east: 180, north },
-    { placed, west: -180, south, east, north },
-  ];
+  return [boxOf(placed, [west, south, 180, north]), boxOf(placed, [-180, south, east, north])];
 }
 
 /** Boxes from west to east; each is compared with those that have not ended before it begins. */
-function overlapsIn(boxes: readonly Box[]): Leak[] {
+function overlapsIn(
+  boxes: readonly Box[],
+  least: number,
+  areCompared: (one: PlacedTile, other: PlacedTile) => boolean,
+): Leak[] {
   const leaks: Leak[] = [];
   const rows = new Map<number, Box[]>();
   const tall = Math.max(...boxes.map(({ south, north }) => north - south), Number.MIN_VALUE);
@@ -119,9 +145,10 @@ function overlapsIn(boxes: readonly Box[]): Leak[] {
       const open = (rows.get(row) ?? []).filter(({ east }) => east > other.west);
       for (const one of open) {
         if (compared.has(one) || one.placed.split === other.placed.split) continue;
+        if (!areCompared(one.placed, other.placed)) continue;
         compared.add(one);
         const share = sharedPart(one, other);
-        if (share > LEAST_OVERLAP) {
+        if (share > least) {
           const measure = `they overlap by ${(share * 100).toFixed(0)} % of the smaller`;
           leaks.push({ kind: 'overlap', one: one.placed, other: other.placed, measure });
         }

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Params } from '../config/params.js';
 import { interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
-import type { PartAnswer, PartJob, TileSettings } from './image-part.js';
+import { type PartAnswer, type PartJob, type TileSettings, tileFile } from './image-part.js';
 import { startTileMakers, type TileMakers } from './image-threads.js';
 import type { ImageInput } from './inputs/input.js';
 import { mapConcurrently } from './pool.js';
@@ -13,6 +13,7 @@ import type { KnownImage, WorkState } from './work-state.js';
 
 /** Of how tiles are made: another number makes all anew. */
 const TILE_VERSION = 1;
+const FILES_AT_ONCE = 8;
 
 export function tileSettings({ seed, data, training }: Params): TileSettings {
   return {
@@ -142,6 +143,42 @@ function describeRejects({ result }: Extract<PartAnswer, { kind: 'made' }>, cont
   for (const { path, reason, detail } of result.rejects) {
     context.emit({ kind: 'message', level: 'debug', text: `${path}: ${detail} (${reason})` });
   }
+}
+
+/**
+ * Forgets the images of which a file that was made is no longer there, or empty.
+ * @returns how many there are
+ */
+export async function forgetBroken(
+  images: readonly InputImage[],
+  settings: TileSettings,
+  state: WorkState,
+): Promise<number> {
+  let broken = 0;
+  await mapConcurrently(images, FILES_AT_ONCE, async ({ path, pair }) => {
+    const scales = settings.materialize || pair !== undefined ? settings.scales : [];
+    const kinds = scales.map((scale) => `LR_${scale}x`);
+    const files = state
+      .results(path)
+      .flatMap(({ tiles }) =>
+        tiles.flatMap(({ id, isSource, emptyShare }) =>
+          [...kinds, ...(isSource ? [] : ['HR']), ...(emptyShare > 0 ? ['mask'] : [])].map((kind) =>
+            tileFile(state.folder, kind, id),
+          ),
+        ),
+      );
+    for (const file of files) {
+      const size = await stat(file).then(
+        (found) => found.size,
+        () => 0,
+      );
+      if (size > 0) continue;
+      state.together(() => state.forget(path));
+      broken++;
+      return;
+    }
+  });
+  return broken;
 }
 
 /** Takes away what no image of the input was made into: after a dataset is complete, nothing links to it any more. */

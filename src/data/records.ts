@@ -90,6 +90,8 @@ export interface TileRecord {
   latitude?: number;
   longitude?: number;
   bounds?: Bounds;
+  /** The bounds in units of `crs`. */
+  extent?: Bounds;
   /** For example EPSG:32618. */
   crs?: string;
   /** Ground sampling distance in metres. */

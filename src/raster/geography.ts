@@ -58,7 +58,13 @@ export class Geography {
     const [south, north] = [Math.min(...edge.map(([, n]) => n)), Math.max(...edge.map(([, n]) => n))];
     const bounds: Bounds = [west, south, east, north];
     const isOnGlobe = [...bounds, latitude, longitude].every(Number.isFinite) && Math.abs(latitude) <= 90;
-    return isOnGlobe ? { latitude, longitude: inRange(longitude), bounds } : undefined;
+    if (!isOnGlobe) return undefined;
+    const corners = [0, 1].flatMap((across) =>
+      [0, 1].map((down) => this.point(x + across * width, y + down * height)),
+    );
+    const [easts, norths] = [corners.map(([e]) => e), corners.map(([, n]) => n)];
+    const extent: Bounds = [Math.min(...easts), Math.min(...norths), Math.max(...easts), Math.max(...norths)];
+    return { latitude, longitude: inRange(longitude), bounds, extent };
   }
 
   private point(column: number, row: number): [number, number] {

@@ -22,6 +22,8 @@ export interface Place {
   latitude: number;
   longitude: number;
   bounds: Bounds;
+  /** The same in the file's own coordinates, where boxes are exact. */
+  extent: Bounds;
 }
 
 export interface SceneHeader {

@@ -61,6 +61,19 @@ describe('a second run', () => {
     expect(await contents(dataset)).toEqual(bytes);
   });
 
+  it('makes again what was taken of its own files', async () => {
+    await putPictures(input, names(12));
+    const { dataset } = await etl();
+    const bytes = await contents(dataset);
+    const work = join(cwd, '.hndsr', 'etl');
+    const own = Object.keys(await contents(work)).filter((path) => path.endsWith('.png'));
+    await rm(join(work, own[0]!));
+    await writeFile(join(work, `${own[1]!}.tmp`), '');
+    await rm(dataset, { recursive: true });
+    expect((await etl()).images.read).toBe(1);
+    expect(await contents(dataset)).toEqual(bytes);
+  });
+
   it('reads no image for another split, and all for other tiles', async () => {
     await putPictures(input, names(30));
     const first = await etl();
