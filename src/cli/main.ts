@@ -17,6 +17,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'imagery -> validated, split, degraded, catalogued dataset',
     load: () => import('./commands/etl.js'),
   },
+  data: { summary: 'what is in a dataset', load: () => import('./commands/data.js') },
   train: {
     summary: 'train one stage of the model, or all in order',
     load: () => import('./commands/train.js'),

@@ -86,6 +86,7 @@ export function temporaryFiles(folder: string): string[] {
 export const VERBS = [
   'init',
   'etl',
+  'data',
   'train',
   'evaluate',
   'runs',
