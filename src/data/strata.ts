@@ -32,10 +32,15 @@ export function repairStrata(
     (split) => ranges[split][1] > ranges[split][0],
   );
   const missing: Split[] = [];
-  for (const split of wanted.slice(0, units.length)) {
+  // Of two units, one is to learn from and one to judge by.
+  const needed: Split[] = wanted.slice(0, units.length);
+  for (const split of needed) {
     const counts = countsOf(found);
     if (counts[split] > 0) continue;
-    const movable = units.filter((unit) => !established.has(unit) && counts[found.get(unit)!] > 1);
+    const movable = units.filter((unit) => {
+      const own = found.get(unit)!;
+      return !established.has(unit) && (counts[own] > 1 || !needed.includes(own));
+    });
     const distance = (unit: string): number => distanceTo(ranges[split], stableFraction(seed, 'split', unit));
     const nearest = movable.toSorted((a, b) => distance(a) - distance(b) || (a < b ? -1 : 1))[0];
     if (nearest === undefined) missing.push(split);
