@@ -3,10 +3,12 @@
  *
  *   node bench/compare.js train-step PEER.py [--rounds 5] [--threads 2] [--python python3]
  *   node bench/compare.js upscale [--rounds 9] [--threads 2] [--python python3]
+ *   node bench/compare.js etl PEER.py DIR [--rounds 7] [--threads 2] [--python python3]
  *
- * PEER.py trains the reference net of src/bench/reference-net.ts and prints its times. For the other, the peer is
+ * PEER.py trains the reference net of src/bench/reference-net.ts and prints its times. For `upscale`, the peer is
  * bench/upscale_torch.py, which first checks that both sides give the same picture. Debian has PyTorch as python3-torch
- * with libopenblas0-pthread.
+ * with libopenblas0-pthread. For `etl`, PEER.py takes the folder of images, one for its output and the scales, and
+ * prints "seconds N".
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,8 +35,8 @@ const environment = { ...process.env, OMP_NUM_THREADS: flags.threads };
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const dist = (path) => import(join(ROOT, 'dist', path));
 
-const [what, peer] = positionals;
-const times = what === 'train-step' ? trainStep() : await upscale();
+const [what, peer, input] = positionals;
+const times = what === 'train-step' ? trainStep() : what === 'etl' ? etl() : await upscale();
 const ours = median(times.hndsr);
 console.log(`\n${what}, ${flags.threads} threads, ${rounds} rounds, ${cpus()[0].model}`);
 for (const [name, values] of Object.entries(times)) {
@@ -72,6 +74,29 @@ function trainStep() {
         .map(([name, values]) => `${name} ${values.at(-1).toFixed(1)} ms`)
         .join('   '),
     );
+  }
+  return found;
+}
+
+/** Both sides are processes of their own, and write a dataset of three scales into a new folder. */
+function etl() {
+  const scales = '2,4,8';
+  const found = { hndsr: [], peer: [] };
+  for (let round = 0; round < rounds; round++) {
+    const command = [join(ROOT, 'bin', 'hndsr.js'), 'bench', 'etl', '--input', input, '--scales', scales];
+    const result = execFileSync(process.execPath, [...command, '--jobs', flags.threads, '--json'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const { images, seconds } = JSON.parse(result);
+    const folder = mkdtempSync(join(tmpdir(), 'hndsr-bench-'));
+    const text = execFileSync(flags.python, [peer, input, folder, scales], { encoding: 'utf8' });
+    rmSync(folder, { recursive: true });
+    const peerSeconds = Number(/seconds ([\d.]+)/.exec(text)[1]);
+    found.hndsr.push((seconds / images) * 1000);
+    found.peer.push((peerSeconds / images) * 1000);
+    const rate = (taken) => `${(images / taken).toFixed(0)} images/s`;
+    console.log(`hndsr ${rate(seconds)}   peer ${rate(peerSeconds)}`);
   }
   return found;
 }

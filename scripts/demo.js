@@ -18,7 +18,7 @@ setUp();
 const began = performance.now();
 await prepare();
 hndsr('repro');
-const upscaled = upscaleUnseenTile();
+const upscaled = await upscaleUnseenTile();
 const metrics = summarise((performance.now() - began) / 1000);
 print(metrics, upscaled);
 
@@ -59,12 +59,21 @@ function writeWhole(path, text) {
 }
 
 /** Upscales the low-resolution copy of the first test tile by the version in production. */
-function upscaleUnseenTile() {
+async function upscaleUnseenTile() {
+  const { lowResolutionPath } = await import('../dist/raster/dataset.js');
   const processed = join(DEMO, 'data', 'processed');
   const manifest = readJson('data', 'processed', 'manifest.json');
   const tile = manifest.tiles.find(({ split }) => split === 'test');
   const output = join(DEMO, 'upscaled.png');
-  hndsr('upscale', join(processed, tile.lr), '-o', output, '--scale', String(manifest.scale), '--overwrite');
+  hndsr(
+    'upscale',
+    join(processed, lowResolutionPath(tile, manifest.scale)),
+    '-o',
+    output,
+    '--scale',
+    String(manifest.scale),
+    '--overwrite',
+  );
   return output;
 }
 

@@ -28,6 +28,8 @@ export interface DatasetParts {
   images: ReadonlyMap<string, InputImage>;
   /** Ids of tiles that are the image's own file. */
   isSource: ReadonlySet<string>;
+  /** Ids of tiles whose files may not be on the disk yet, only on their way there. */
+  unflushed: ReadonlySet<string>;
   /** Where the other tiles' files are, see `tileFile`. */
   work: string;
   hasPairs: boolean;
@@ -68,9 +70,13 @@ async function placeTiles(
   await mapConcurrently(manifest.tiles, FILES_AT_ONCE, async (tile) => {
     if (context.interrupted()) throw interruptedError('hndsr etl');
     const fromWork = (kind: string, to: string): Promise<void> =>
-      own.place(tileFile(parts.work, kind, tile.id), join(staging, to));
+      own.place(tileFile(parts.work, kind, tile.id), join(staging, to), !parts.unflushed.has(tile.id));
     if (parts.isSource.has(tile.id)) {
-      await sources.place(await unchanged(parts.images.get(paths.get(tile.id)!)!), join(staging, tile.hr));
+      await sources.place(
+        await unchanged(parts.images.get(paths.get(tile.id)!)!),
+        join(staging, tile.hr),
+        true,
+      );
     } else await fromWork('HR', tile.hr);
     if (tile.mask !== undefined) await fromWork('mask', tile.mask);
     for (const scale of scales) await fromWork(`LR_${scale}x`, lowResolutionPath(tile, scale));

@@ -107,7 +107,7 @@ async function run(job: Job): Promise<EtlResult> {
     return { ...before, images };
   }
   // What a power cut, or a person, took of the files that were made before is made again.
-  if ((await forgetBroken(input.images, settings, state)) > 0) {
+  if (read < input.images.length && (await forgetBroken(input.images, settings, state)) > 0) {
     images.read += await makeTiles({ input, settings, state, threads }, context);
   }
   const gathered = gather(job);
@@ -116,7 +116,14 @@ async function run(job: Job): Promise<EtlResult> {
   const manifest = await replaceFolder(output, MANIFEST_FILE, (staging) =>
     buildDataset(
       {
-        ...{ params, placed, rejects, work: state.folder, isSource: gathered.isSource },
+        ...{
+          params,
+          placed,
+          rejects,
+          work: state.folder,
+          isSource: gathered.isSource,
+          unflushed: gathered.unflushed,
+        },
         images: new Map(input.images.map((image) => [image.path, image])),
         hasPairs: input.images.some((image) => image.pair !== undefined),
         preview: options.preview === true,
@@ -175,6 +182,7 @@ interface Gathered {
   tiles: TileRecord[];
   rejects: RejectRecord[];
   isSource: Set<string>;
+  unflushed: Set<string>;
   /** Of all tiles that were made, used or not. */
   ids: Set<string>;
 }
@@ -182,13 +190,20 @@ interface Gathered {
 /** What is known of each image of the input, in order of path. */
 function gather({ input, params, state }: Job): Gathered {
   const sourceOf = sourceFinder(params.data.split);
-  const gathered: Gathered = { tiles: [], rejects: [...input.rejects], isSource: new Set(), ids: new Set() };
+  const gathered: Gathered = {
+    tiles: [],
+    rejects: [...input.rejects],
+    isSource: new Set(),
+    unflushed: new Set(),
+    ids: new Set(),
+  };
   for (const image of input.images) {
-    for (const { tiles, rejects } of state.results(image.path)) {
+    for (const { tiles, rejects, isFlushed } of state.results(image.path)) {
       gathered.rejects.push(...rejects);
       for (const { isSource, ...made } of tiles) {
         gathered.ids.add(made.id);
         if (isSource) gathered.isSource.add(made.id);
+        if (!isFlushed) gathered.unflushed.add(made.id);
         gathered.tiles.push({
           ...made,
           ...fieldsOver(image, sourceOf(image.path, image.fields), made),

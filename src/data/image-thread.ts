@@ -1,5 +1,4 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import sharp from 'sharp';
 import { describeError, type ThreadError } from '../compute/worker.js';
 import { makePart, type PartAnswer, type PartJob, type TileSettings } from './image-part.js';
 import { Budget } from './pool.js';
@@ -18,8 +17,6 @@ export type TileAnswer = { number: number } & ({ answer: PartAnswer } | { error:
 const port = parentPort!;
 const { settings, folder, budget } = workerData as TileAssignment;
 const shared = new Budget(budget);
-// There is a thread for each core already.
-sharp.concurrency(1);
 
 port.on('message', async ({ number, job }: TileRequest) => {
   try {

@@ -1,4 +1,5 @@
 import type { RasterImage } from '../raster/image.js';
+import { sumCells } from '../raster/pixels.js';
 
 /** Side of the small grey picture that is looked at, and of its lowest frequencies. */
 const SIDE = 32;
@@ -33,23 +34,28 @@ export function perceptualHash(image: RasterImage): string {
 
 /** Area means of green, red and blue together, SIDE x SIDE, in 8-bit levels. */
 function greyThumbnail({ data, width, height, bands }: RasterImage): Float64Array {
-  const sums = new Float64Array(SIDE * SIDE);
-  const counts = new Float64Array(SIDE * SIDE);
-  const edges = Int32Array.from({ length: SIDE + 1 }, (_, cell) => Math.ceil((cell * width) / SIDE));
-  for (let y = 0; y < height; y++) {
-    const row = Math.floor((y * SIDE) / height) * SIDE;
-    for (let cell = 0; cell < SIDE; cell++) {
-      const [from, to] = [(y * width + edges[cell]!) * bands, (y * width + edges[cell + 1]!) * bands];
-      let sum = 0;
-      for (let index = from; index < to; index++) sum += data[index]!;
-      sums[row + cell]! += sum;
-      counts[row + cell]! += edges[cell + 1]! - edges[cell]!;
-    }
-  }
+  const edges = Int32Array.from({ length: SIDE + 1 }, (_, cell) => Math.ceil((cell * width) / SIDE) * bands);
+  const sums = data instanceof Uint8Array ? sumCells(data, height, edges) : sumDeepCells(data, height, edges);
+  const rows = Array.from({ length: SIDE + 1 }, (_, cell) => Math.ceil((cell * height) / SIDE));
   const unit = bands * (data instanceof Uint8Array ? 1 : 257);
   // Where a picture is narrower than SIDE some cells are empty: they are as the one before.
   for (let cell = 0; cell < sums.length; cell++) {
-    sums[cell] = counts[cell] === 0 ? (sums[cell - 1] ?? 0) : sums[cell]! / (counts[cell]! * unit);
+    const [x, y] = [cell % SIDE, Math.floor(cell / SIDE)];
+    const samples = (edges[x + 1]! - edges[x]!) * (rows[y + 1]! - rows[y]!);
+    sums[cell] = samples === 0 ? (sums[cell - 1] ?? 0) : sums[cell]! / ((samples / bands) * unit);
+  }
+  return sums;
+}
+
+function sumDeepCells(data: Uint16Array, height: number, edges: Int32Array): Float64Array {
+  const sums = new Float64Array(SIDE * SIDE);
+  const rowLength = edges[SIDE]!;
+  for (let y = 0; y < height; y++) {
+    const row = Math.floor((y * SIDE) / height) * SIDE;
+    for (let cell = 0; cell < SIDE; cell++) {
+      const end = y * rowLength + edges[cell + 1]!;
+      for (let index = y * rowLength + edges[cell]!; index < end; index++) sums[row + cell]! += data[index]!;
+    }
   }
   return sums;
 }

@@ -17,12 +17,17 @@ export class FilePlacer {
     return WAYS[this.way]!;
   }
 
-  /** @throws what writing throws; nothing may be at `to` yet */
-  async place(from: string, to: string): Promise<void> {
+  /**
+   * @param flushed the bytes of `from` are on the disk already, not only on their way
+   * @throws what writing throws; nothing may be at `to` yet
+   */
+  async place(from: string, to: string, flushed: boolean): Promise<void> {
     for (;;) {
       const way = WAYS[this.way]!;
       try {
-        return await place(way, from, to);
+        await place(way, from, to);
+        if (way !== 'link' || !flushed) await flush(to);
+        return;
       } catch (error) {
         if (way === 'copy' || !refusesWay(error)) throw error;
         this.way = Math.max(this.way, WAYS.indexOf(way) + 1);
@@ -31,16 +36,19 @@ export class FilePlacer {
   }
 }
 
-async function place(way: Way, from: string, to: string): Promise<void> {
-  if (way === 'link') return link(from, to);
-  const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
-  await copyFile(from, to, way === 'clone' ? COPYFILE_EXCL | COPYFILE_FICLONE_FORCE : COPYFILE_EXCL);
-  const file = await open(to, 'r');
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
     await file.sync();
   } finally {
     await file.close();
   }
+}
+
+async function place(way: Way, from: string, to: string): Promise<void> {
+  if (way === 'link') return link(from, to);
+  const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
+  await copyFile(from, to, way === 'clone' ? COPYFILE_EXCL | COPYFILE_FICLONE_FORCE : COPYFILE_EXCL);
 }
 
 const REFUSALS = new Set(['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EPERM', 'EMLINK', 'EINVAL', 'ENOTTY']);

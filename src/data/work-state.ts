@@ -8,7 +8,7 @@ import type { Split } from '../raster/dataset.js';
 import type { PartResult } from './image-part.js';
 
 /** Of the tables below and of what is stored in them: a file of another version is begun again. */
-const STATE_VERSION = 1;
+const STATE_VERSION = 2;
 
 /** What is known of an input image since it was read. */
 export interface KnownImage {
@@ -80,12 +80,14 @@ export class WorkState {
     return images;
   }
 
-  results(path: string): PartResult[] {
+  /** What was made of an image, part by part, and whether it was flushed to the disk with a dataset. */
+  results(path: string): (PartResult & { isFlushed: boolean })[] {
     return this.database
-      .prepare<[string], string>('SELECT result FROM parts WHERE path = ? ORDER BY part')
-      .pluck()
+      .prepare<[string], { result: string; flushed: number }>(
+        'SELECT result, flushed FROM parts WHERE path = ? ORDER BY part',
+      )
       .all(path)
-      .map((text) => JSON.parse(text) as PartResult);
+      .map(({ result, flushed }) => ({ ...(JSON.parse(result) as PartResult), isFlushed: flushed === 1 }));
   }
 
   /** Runs changes as one transaction. */
@@ -127,7 +129,7 @@ export class WorkState {
   /** Notes that a dataset is complete: what it was built of, and where its units and tiles lie. */
   complete(built: Built): void {
     this.database.transaction(() => {
-      this.database.exec('DELETE FROM units; DELETE FROM tiles;');
+      this.database.exec('DELETE FROM units; DELETE FROM tiles; UPDATE parts SET flushed = 1;');
       const unit = this.database.prepare('INSERT OR IGNORE INTO units (unit, split) VALUES (?, ?)');
       for (const [name, split] of built.units) unit.run(name, split);
       const tile = this.database.prepare('INSERT OR IGNORE INTO tiles (id) VALUES (?)');
@@ -166,7 +168,8 @@ function prepare(database: Database.Database): void {
       DROP TABLE IF EXISTS notes;
       CREATE TABLE images (path TEXT PRIMARY KEY, key TEXT NOT NULL, parts INTEGER NOT NULL, sha256 TEXT) STRICT;
       CREATE TABLE parts (
-        path TEXT NOT NULL, part INTEGER NOT NULL, result TEXT NOT NULL, PRIMARY KEY (path, part)
+        path TEXT NOT NULL, part INTEGER NOT NULL, result TEXT NOT NULL, flushed INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (path, part)
       ) STRICT, WITHOUT ROWID;
       CREATE TABLE units (unit TEXT PRIMARY KEY, split TEXT NOT NULL) STRICT, WITHOUT ROWID;
       CREATE TABLE tiles (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;

@@ -1,6 +1,6 @@
-import sharp from 'sharp';
 import { Random } from '../random.js';
 import { type RasterImage, topLevel, toUnit } from './image.js';
+import { loadSharp } from './load-sharp.js';
 import {
   type PixelWindow,
   resizeBicubic,
@@ -144,6 +144,7 @@ async function throughJpeg(image: RasterImage, quality: number): Promise<RasterI
   const deep = image.data instanceof Uint16Array;
   const shallow = deep ? Uint8Array.from(image.data, (level) => Math.round(level / 257)) : image.data;
   const raw = { width, height, channels: bands as 3 };
+  const sharp = await loadSharp();
   const jpeg = await sharp(shallow, { raw }).jpeg({ quality }).toBuffer();
   const data = await sharp(jpeg).raw().toBuffer();
   return { ...image, data: deep ? Uint16Array.from(data, (level) => level * 257) : new Uint8Array(data) };

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import sharp, { type Metadata } from 'sharp';
+import type { Metadata } from 'sharp';
 import { HndsrError } from '../errors.js';
+import { loadSharp } from './load-sharp.js';
 import { decodePlainPng } from './png.js';
 
 /** Pixels of 8 or 16 bits, rows from the top, bands interleaved; `data` has `width * height * bands` values. */
@@ -64,7 +65,7 @@ export async function inspectImage(
   if (bytes.length === 0) return { refused: 'not-an-image', detail: 'the file is empty' };
   let metadata: Metadata;
   try {
-    metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
+    metadata = await (await loadSharp())(bytes, { limitInputPixels: false }).metadata();
   } catch (error) {
     return refusalOf(error, bytes);
   }
@@ -127,7 +128,10 @@ export async function decodeImage(
   const header = await inspectImage(bytes, limits);
   if ('refused' in header) return header;
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: limits.maxPixels, failOn: 'error' })
+    const { data, info } = await (await loadSharp())(bytes, {
+      limitInputPixels: limits.maxPixels,
+      failOn: 'error',
+    })
       .autoOrient()
       .removeAlpha()
       .toColourspace('srgb')
@@ -205,7 +209,10 @@ export async function readDeepImage(path: string, limits: ImageLimits): Promise<
   const isDeep = formatOf(bytes) === 'png' && bytes[24] === 16;
   if (!isDeep) return readImage(bytes, { ...limits, name: path });
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: limits.maxPixels, failOn: 'error' })
+    const { data, info } = await (await loadSharp())(bytes, {
+      limitInputPixels: limits.maxPixels,
+      failOn: 'error',
+    })
       .removeAlpha()
       .toColourspace('rgb16')
       .raw({ depth: 'ushort' })
@@ -244,6 +251,7 @@ async function readBytes(path: string, name: string): Promise<Uint8Array> {
 /** Lossless PNG bytes of 8-bit RGB pixels. */
 export async function encodePng(image: ByteImage): Promise<Uint8Array> {
   const raw = { width: image.width, height: image.height, channels: image.bands as 1 | 2 | 3 | 4 };
+  const sharp = await loadSharp();
   return sharp(image.data, { raw, limitInputPixels: false })
     .png({ palette: false, compressionLevel: 6 })
     .toBuffer();

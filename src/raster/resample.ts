@@ -1,4 +1,5 @@
-import { FIXED_BITS, inputRange, type Taps, tapsFor } from './taps.js';
+import { acrossRows, downColumns } from './pixels.js';
+import { inputRange, type Taps, tapsFor } from './taps.js';
 
 /** Numbers of any range, interleaved height x width x bands. */
 export interface FloatRaster {
@@ -224,10 +225,10 @@ export function resizeBicubic8(
   const narrowed =
     outWidth === image.width
       ? columnsOf(image, window, y, height)
-      : pass8(image, tapsFor(image.width, outWidth), window, y, height);
+      : acrossRows(image, tapsFor(image.width, outWidth), window, { from: y, count: height });
   if (sameHeight) return { width: window.width, height: window.height, bands, data: narrowed };
   const taps = tapsFor(image.height, outHeight);
-  const data = columnPass8(narrowed, taps, window, y, window.width * bands);
+  const data = downColumns(narrowed, window.width * bands, taps, window, y);
   return { width: window.width, height: window.height, bands, data };
 }
 
@@ -245,128 +246,4 @@ function columnsOf(
     target.set(data.subarray(start, start + rowLength), row * rowLength);
   }
   return target;
-}
-
-/** The window's columns of `height` rows from `begin` on, resampled. */
-function pass8(
-  image: ByteRaster,
-  taps: Taps,
-  window: PixelWindow,
-  begin: number,
-  height: number,
-): Uint8Array {
-  const { data, width, bands } = image;
-  const { first, count, stride, fixed } = taps;
-  if (bands === 3) return pass8OfThree(image, taps, window, begin, height);
-  const target = new Uint8ClampedArray(height * window.width * bands);
-  let out = 0;
-  for (let y = begin; y < begin + height; y++) {
-    for (let x = window.x; x < window.x + window.width; x++) {
-      const start = (y * width + first[x]!) * bands;
-      const firstWeight = x * stride;
-      const taken = count[x]!;
-      for (let band = 0; band < bands; band++) {
-        let sum = 1 << (FIXED_BITS - 1);
-        let index = start + band;
-        for (let tap = firstWeight; tap < firstWeight + taken; tap++) {
-          sum += fixed[tap]! * data[index]!;
-          index += bands;
-        }
-        target[out++] = sum >> FIXED_BITS;
-      }
-    }
-  }
-  return new Uint8Array(target.buffer);
-}
-
-/** The same for three bands at once, each weight read once: twice as fast. */
-function pass8OfThree(
-  { data, width }: ByteRaster,
-  { first, count, stride, fixed }: Taps,
-  window: PixelWindow,
-  begin: number,
-  height: number,
-): Uint8Array {
-  const target = new Uint8ClampedArray(height * window.width * 3);
-  const half = 1 << (FIXED_BITS - 1);
-  let out = 0;
-  for (let y = begin; y < begin + height; y++) {
-    for (let x = window.x; x < window.x + window.width; x++) {
-      let index = (y * width + first[x]!) * 3;
-      const end = x * stride + count[x]!;
-      let red = half;
-      let green = half;
-      let blue = half;
-      for (let tap = x * stride; tap < end; tap++) {
-        const weight = fixed[tap]!;
-        red = (red + Math.imul(weight, data[index]!)) | 0;
-        green = (green + Math.imul(weight, data[index + 1]!)) | 0;
-        blue = (blue + Math.imul(weight, data[index + 2]!)) | 0;
-        index += 3;
-      }
-      target[out] = red >> FIXED_BITS;
-      target[out + 1] = green >> FIXED_BITS;
-      target[out + 2] = blue >> FIXED_BITS;
-      out += 3;
-    }
-  }
-  return new Uint8Array(target.buffer);
-}
-
-/** @param data rows from `begin` on, each `rowLength` samples */
-function columnPass8(
-  data: Uint8Array,
-  taps: Taps,
-  window: PixelWindow,
-  begin: number,
-  rowLength: number,
-): Uint8Array {
-  const { first, count, stride, fixed } = taps;
-  const target = new Uint8ClampedArray(window.height * rowLength);
-  const sums = new Int32Array(rowLength);
-  for (let y = 0; y < window.height; y++) {
-    const output = window.y + y;
-    sums.fill(1 << (FIXED_BITS - 1));
-    const taken = count[output]!;
-    let row = (first[output]! - begin) * rowLength;
-    let tap = output * stride;
-    const end = tap + taken;
-    // Four rows at a time: the sums are read and written a quarter as often.
-    for (; tap + 4 <= end; tap += 4, row += 4 * rowLength) {
-      addFourRows(sums, data, row, rowLength, fixed[tap]!, fixed[tap + 1]!, fixed[tap + 2]!, fixed[tap + 3]!);
-    }
-    for (; tap < end; tap++, row += rowLength) {
-      const weight = fixed[tap]!;
-      for (let index = 0; index < rowLength; index++) {
-        sums[index] = (sums[index]! + Math.imul(weight, data[row + index]!)) | 0;
-      }
-    }
-    for (let index = 0; index < rowLength; index++)
-      target[y * rowLength + index] = sums[index]! >> FIXED_BITS;
-  }
-  return new Uint8Array(target.buffer);
-}
-
-function addFourRows(
-  sums: Int32Array,
-  data: Uint8Array,
-  first: number,
-  rowLength: number,
-  a: number,
-  b: number,
-  c: number,
-  d: number,
-): void {
-  const second = first + rowLength;
-  const third = second + rowLength;
-  const fourth = third + rowLength;
-  for (let index = 0; index < rowLength; index++) {
-    sums[index] =
-      (sums[index]! +
-        Math.imul(a, data[first + index]!) +
-        Math.imul(b, data[second + index]!) +
-        Math.imul(c, data[third + index]!) +
-        Math.imul(d, data[fourth + index]!)) |
-      0;
-  }
 }

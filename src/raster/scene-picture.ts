@@ -1,5 +1,6 @@
-import sharp, { type Metadata } from 'sharp';
+import type { Metadata } from 'sharp';
 import { type Refusal, refusalOf } from './image.js';
+import { loadSharp } from './load-sharp.js';
 import { decodePlainPng, plainPngSize } from './png.js';
 import type { PixelWindow } from './resample.js';
 import {
@@ -27,7 +28,7 @@ export async function openPicture(source: SceneSource, { maxPixels }: SceneLimit
   }
   let metadata: Metadata;
   try {
-    metadata = await sharp(input, { limitInputPixels: false }).metadata();
+    metadata = await (await loadSharp())(input, { limitInputPixels: false }).metadata();
   } catch (error) {
     return refusalOf(error, bytes);
   }
@@ -168,6 +169,7 @@ class PictureScene implements Scene {
     if (plain !== undefined) return plain;
     const deep = dtype === 'uint16';
     try {
+      const sharp = await loadSharp();
       const pixels = sharp(this.input, { limitInputPixels: this.maxPixels, failOn: 'error' })
         .autoOrient()
         .toColourspace(bands === 1 ? (deep ? 'grey16' : 'b-w') : deep ? 'rgb16' : 'srgb')

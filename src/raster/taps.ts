@@ -10,8 +10,11 @@ export interface Taps {
 
 /** Half-width of the cubic kernel, in samples of the coarser grid. */
 const SUPPORT = 2;
-/** Bits after the point in Pillow's 8-bit path: 32 less 8 for the sample and 2 for the kernel's overshoot. */
-export const FIXED_BITS = 22;
+/**
+ * Bits after the point in Pillow's 8-bit path: 32 less 8 for the sample and 2 for the kernel's overshoot. As in
+ * assembly/pixels.ts.
+ */
+const FIXED_BITS = 22;
 /** Some 24 MB; training at sampled scales meets a few hundred pairs of sizes over and over. */
 const CACHED_WEIGHTS = 2 ** 21;
 
