@@ -44,9 +44,13 @@ export async function buildDataset(
 ): Promise<Manifest> {
   const { params, placed, rejects, hasPairs } = parts;
   const manifest = manifestOf(placed, rejects.length, params, hasPairs);
-  await placeTiles(parts, manifest, staging, context);
-  await writeDurably(join(staging, REJECTS_FILE), rejectLines(rejects));
-  await writeCatalog(join(staging, CATALOG_FILE), catalogRows(placed, rejects));
+  // Placing waits for the disk, and the catalogue for the processor.
+  const works = [
+    () => placeTiles(parts, manifest, staging, context),
+    () => writeDurably(join(staging, REJECTS_FILE), rejectLines(rejects)),
+    () => writeCatalog(join(staging, CATALOG_FILE), catalogRows(placed, rejects)),
+  ];
+  await mapConcurrently<() => Promise<unknown>, unknown>(works, works.length, (work) => work());
   if (parts.preview) await writePreview(staging, manifest, placed);
   await writeDurably(join(staging, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
   if (context.interrupted()) throw interruptedError('hndsr etl');
