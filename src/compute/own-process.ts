@@ -25,7 +25,9 @@ export function askProcess<Answer extends object>(
       else {
         const how = error?.signal ?? `code ${error?.code ?? 0}`;
         const why = inShort(complaintIn(stderr));
-        resolve({ reason: `its process ended with ${how}${why === '' ? '' : `: ${why}`}` });
+        const reason = `its process ended with ${how}${why === '' ? '' : `: ${why}`}`;
+        // Ctrl-C ends all processes of a terminal: this one may hear of it later, and must not blame a device before.
+        setTimeout(() => resolve({ reason }), error?.signal === 'SIGINT' ? OWN_SIGNAL_MS : 0);
       }
     });
   });
@@ -45,6 +47,8 @@ export function inShort(error: unknown): string {
 }
 
 const LONGEST = 240;
+/** In which this process has surely been told of a signal that another one has already ended by. */
+const OWN_SIGNAL_MS = 200;
 
 /** Drivers write to stdout too; the answer is the last line that is an object. */
 function answerIn(stdout: string): object | undefined {
