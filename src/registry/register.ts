@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { checkpointsFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
+import { storeObject } from '../store/objects.js';
 import { openStore, type Store } from '../store/store.js';
 import {
   type Artifact,
@@ -12,7 +13,6 @@ import {
   versionWithArtifacts,
 } from '../store/versions.js';
 import { type Evaluation, readEvaluation } from './evaluation.js';
-import { storeObject } from './objects.js';
 
 /** A model is a checkpoint of each of these. */
 const ROLES = ['autoencoder', 'neural-operator', 'diffusion'] as const;

@@ -1,4 +1,5 @@
 import { HndsrError } from '../errors.js';
+import { verifyObject } from '../store/objects.js';
 import { openStore, type Store } from '../store/store.js';
 import {
   type Artifact,
@@ -11,7 +12,6 @@ import {
   type Version,
   type VersionEvent,
 } from '../store/versions.js';
-import { verifyObject } from './objects.js';
 
 /** A version by its number, the newest, or the one in production. */
 export type VersionName = number | 'latest' | 'production';

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { storePath } from '../config/project.js';
 import { asWriteError, HndsrError } from '../errors.js';
-import { migrate } from './migrations.js';
+import { migrate } from './migrations/migrate.js';
 
 /** A writer needs the lock for milliseconds; one that holds it this long is stuck. */
 const BUSY_MILLISECONDS = 30_000;

@@ -9,7 +9,7 @@ import { upscaleJob } from '../../src/inference/upscale.js';
 import { type CheckpointMetadata, writeCheckpoint } from '../../src/models/checkpoint.js';
 import { STAGES } from '../../src/models/hndsr.js';
 import { encodePng, readImage } from '../../src/raster/image.js';
-import { storeObject } from '../../src/registry/objects.js';
+import { storeObject } from '../../src/store/objects.js';
 import { openStore } from '../../src/store/store.js';
 import { insertVersion } from '../../src/store/versions.js';
 import { uniform } from '../compute/compare.js';

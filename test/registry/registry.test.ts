@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HndsrError } from '../../src/errors.js';
-import { objectPath } from '../../src/registry/objects.js';
 import { promote, rollback } from '../../src/registry/promote.js';
 import { register } from '../../src/registry/register.js';
 import { history, list, show, verify } from '../../src/registry/versions.js';
+import { objectPath } from '../../src/store/objects.js';
 import { openStore } from '../../src/store/store.js';
 import { type Measured, makeProject, paramsOf, ROOT, registration, writeModel } from './project.js';
 
