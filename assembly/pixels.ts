@@ -116,20 +116,102 @@ function sixteenSamples(at: usize, rowLength: i32, tap: usize, taken: i32): v128
   return i8x16.narrow_i16x8_u(low, high);
 }
 
-/** Two tables, for even and odd pixels: neighbours are often equal, and a counter must not wait for itself. */
-export function countLevels(source: usize, pixels: i32, bands: i32, counts: usize): void {
-  const other = counts + ((bands * 256) << 2);
-  let table = counts;
-  for (let pixel = 0; pixel < pixels; pixel++) {
-    for (let band = 0; band < bands; band++) {
-      const counter = table + ((band * 256 + <i32>load<u8>(source++)) << 2);
-      store<i32>(counter, load<i32>(counter) + 1);
+/** For each of three bands, and each of the three vectors that 16 pixels take, which of its lanes go where. */
+const bandOrder = new StaticArray<u8>(3 * 48);
+const lanes = new StaticArray<u8>(32);
+
+prepareOrder();
+
+function prepareOrder(): void {
+  for (let band = 0; band < 3; band++) {
+    for (let lane = 0; lane < 48; lane++) {
+      const from = band + 3 * (lane & 15) - (lane & 48);
+      // A lane beyond the vector is a zero.
+      bandOrder[band * 48 + lane] = from < 0 || from > 15 ? 255 : <u8>from;
     }
-    table = table == counts ? other : counts;
   }
-  for (let at = 0; at < bands * 256; at++) {
-    const counter = counts + (at << 2);
-    store<i32>(counter, load<i32>(counter) + load<i32>(other + (at << 2)));
+}
+
+/** Steps of sixteen samples that sums of squares in lanes of 32 bits have room for. */
+const MOST_STEPS: i32 = 8192;
+
+/**
+ * Of each band: the sum of its samples, that of their squares, the least, the greatest, and how many are 255; five
+ * numbers of 64 bits each.
+ */
+export function sumLevels(source: usize, pixels: i32, bands: i32, sums: usize): void {
+  for (let band = 0; band < bands; band++) {
+    store<f64>(sums + band * 40 + 16, 255);
+    let done = 0;
+    if (bands == 1 || bands == 3) {
+      while (pixels - done >= 16) {
+        const steps = min((pixels - done) >> 4, MOST_STEPS);
+        sumVectors(source + done * bands, steps, bands, band, sums + band * 40);
+        done += steps << 4;
+      }
+    }
+    for (; done < pixels; done++) addLevel(load<u8>(source + done * bands + band), sums + band * 40);
+  }
+}
+
+// @ts-expect-error: decorator
+@inline
+function sumOfLanes(sums: v128): f64 {
+  const pairs = i64x2.add(i64x2.extend_low_i32x4_u(sums), i64x2.extend_high_i32x4_u(sums));
+  return <f64>(i64x2.extract_lane(pairs, 0) + i64x2.extract_lane(pairs, 1));
+}
+
+function addLevel(level: i32, sums: usize): void {
+  add(sums, level);
+  add(sums + 8, level * level);
+  store<f64>(sums + 16, min(load<f64>(sums + 16), <f64>level));
+  store<f64>(sums + 24, max(load<f64>(sums + 24), <f64>level));
+  add(sums + 32, level == 255 ? 1 : 0);
+}
+
+// @ts-expect-error: decorator
+@inline
+function add(at: usize, value: f64): void {
+  store<f64>(at, load<f64>(at) + value);
+}
+
+/** Sixteen pixels a step: the samples of one band, taken out from among the others. */
+function sumVectors(at: usize, steps: i32, bands: i32, band: i32, sums: usize): void {
+  let total = i32x4.splat(0);
+  let squares = i32x4.splat(0);
+  let least = i8x16.splat(-1);
+  let greatest = i8x16.splat(0);
+  let tops = i32x4.splat(0);
+  const order = changetype<usize>(bandOrder) + band * 48;
+  const orderA = v128.load(order);
+  const orderB = v128.load(order + 16);
+  const orderC = v128.load(order + 32);
+  for (let step = 0; step < steps; step++) {
+    let levels = v128.load(at);
+    if (bands == 3) {
+      levels = v128.or(
+        v128.or(i8x16.swizzle(levels, orderA), i8x16.swizzle(v128.load(at + 16), orderB)),
+        i8x16.swizzle(v128.load(at + 32), orderC),
+      );
+    }
+    const first = i16x8.extend_low_i8x16_u(levels);
+    const last = i16x8.extend_high_i8x16_u(levels);
+    total = i32x4.add(total, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(levels)));
+    squares = i32x4.add(squares, i32x4.add(i32x4.dot_i16x8_s(first, first), i32x4.dot_i16x8_s(last, last)));
+    least = i8x16.min_u(least, levels);
+    greatest = i8x16.max_u(greatest, levels);
+    const top = v128.and(i8x16.eq(levels, i8x16.splat(-1)), i8x16.splat(1));
+    tops = i32x4.add(tops, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(top)));
+    at += bands << 4;
+  }
+  add(sums, sumOfLanes(total));
+  add(sums + 8, sumOfLanes(squares));
+  add(sums + 32, sumOfLanes(tops));
+  store<v128>(changetype<usize>(lanes), least);
+  store<v128>(changetype<usize>(lanes) + 16, greatest);
+  for (let lane = 0; lane < 16; lane++) {
+    store<f64>(sums + 16, min(load<f64>(sums + 16), <f64>lanes[lane]));
+    store<f64>(sums + 24, max(load<f64>(sums + 24), <f64>lanes[lane + 16]));
   }
 }
 
@@ -244,3 +326,4 @@ function unfilterPaeth(rows: usize, end: usize, target: usize, above: usize): vo
     above += 3;
   }
 }
+export { deflateRows } from './deflate';

@@ -12,7 +12,7 @@ import type { InputImage } from './records.js';
 import type { KnownImage, WorkState } from './work-state.js';
 
 /** Of how tiles are made: another number makes all anew. */
-const TILE_VERSION = 1;
+const TILE_VERSION = 2;
 const FILES_AT_ONCE = 8;
 
 export function tileSettings({ seed, data, training }: Params): TileSettings {

@@ -1,12 +1,12 @@
 import type { RasterImage } from '../raster/image.js';
-import { countLevels } from '../raster/pixels.js';
+import { type LevelSums, sumLevels } from '../raster/pixels.js';
 import type { SceneWindow } from '../raster/scene.js';
 import type { BandStatistics } from './records.js';
 
 /** By band, over the pixels with data, in the source's own values; a band without any is 0. */
 export function bandStatistics(window: SceneWindow): BandStatistics {
   const { samples, bands, valid } = window;
-  if (samples instanceof Uint8Array && valid === undefined) return ofLevels(histograms(samples, bands));
+  if (samples instanceof Uint8Array && valid === undefined) return ofSums(sumLevels(samples, bands));
   const statistics: BandStatistics = { mean: [], standardDeviation: [], minimum: [], maximum: [] };
   for (let band = 0; band < bands; band++) {
     let [sum, squares, count] = [0, 0, 0];
@@ -35,26 +35,15 @@ export function bandStatistics(window: SceneWindow): BandStatistics {
   return statistics;
 }
 
-/** How often each of 256 levels occurs, by band: exact, whatever the order. */
-function histograms(samples: Uint8Array, bands: number): Float64Array[] {
-  const counts = countLevels(samples, bands);
-  return Array.from({ length: bands }, (_, band) =>
-    Float64Array.from(counts.subarray(band * 256, band * 256 + 256)),
-  );
-}
-
-function ofLevels(bands: readonly Float64Array[]): BandStatistics {
-  const statistics: BandStatistics = { mean: [], standardDeviation: [], minimum: [], maximum: [] };
-  for (const counts of bands) {
-    const total = counts.reduce((sum, count) => sum + count, 0);
-    const mean = counts.reduce((sum, count, level) => sum + count * level, 0) / total;
-    const squares = counts.reduce((sum, count, level) => sum + count * (level - mean) ** 2, 0);
-    statistics.mean.push(mean);
-    statistics.standardDeviation.push(Math.sqrt(squares / total));
-    statistics.minimum.push(counts.findIndex((count) => count > 0));
-    statistics.maximum.push(counts.findLastIndex((count) => count > 0));
-  }
-  return statistics;
+function ofSums(bands: readonly LevelSums[]): BandStatistics {
+  return {
+    mean: bands.map(({ sum, count }) => sum / count),
+    standardDeviation: bands.map(({ sum, squares, count }) =>
+      Math.sqrt(Math.max(squares / count - (sum / count) ** 2, 0)),
+    ),
+    minimum: bands.map(({ minimum }) => minimum),
+    maximum: bands.map(({ maximum }) => maximum),
+  };
 }
 
 /** What the levels of a tile say of its worth. */
@@ -71,9 +60,9 @@ export function worthOf({ data, bands, width, height }: RasterImage, known?: Ban
     return { deviation: Math.max(...known.standardDeviation), saturated: 0 };
   }
   if (data instanceof Uint8Array) {
-    const counts = histograms(data, bands);
-    const top = counts.reduce((sum, one) => sum + one[255]!, 0);
-    return { deviation: Math.max(...ofLevels(counts).standardDeviation), saturated: top / data.length };
+    const sums = sumLevels(data, bands);
+    const tops = sums.reduce((total, band) => total + band.tops, 0);
+    return { deviation: Math.max(...ofSums(sums).standardDeviation), saturated: tops / data.length };
   }
   const { standardDeviation } = bandStatistics({ samples: data, bands, width, height });
   let top = 0;

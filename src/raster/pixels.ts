@@ -34,7 +34,7 @@ interface Kernels {
     rows: number,
     target: number,
   ): void;
-  countLevels(source: number, pixels: number, bands: number, counts: number): void;
+  sumLevels(source: number, pixels: number, bands: number, sums: number): void;
   sumCells(
     source: number,
     rowLength: number,
@@ -44,6 +44,16 @@ interface Kernels {
     sums: number,
   ): void;
   unfilter(rows: number, length: number, height: number, target: number): number;
+  deflateRows(
+    rows: number,
+    length: number,
+    height: number,
+    pixel: number,
+    scratch: number,
+    target: number,
+    isFirst: boolean,
+    isLast: boolean,
+  ): number;
 }
 
 /** From src as from dist: the build writes it to dist only. */
@@ -66,14 +76,20 @@ function place(arrays: readonly Numbers[], room: number): { at: number[]; room: 
     at.push(end);
     end = (end + byteLength + SLACK + 15) & ~15;
   }
-  const missing = end + room + SLACK - kernels.memory.buffer.byteLength;
-  if (missing > 0) kernels.memory.grow(Math.ceil(missing / PAGE));
+  reserve(end, room, 0);
   const memory = new Uint8Array(kernels.memory.buffer);
   for (const [index, { buffer, byteOffset, byteLength }] of arrays.entries()) {
     memory.set(new Uint8Array(buffer, byteOffset, byteLength), at[index]!);
   }
   memory.fill(0, end, end + room);
   return { at, room: end };
+}
+
+/** Makes room for two arrays from `start` on; gives the place of the second. What is in it is left as it is. */
+function reserve(start: number, first: number, second: number): number {
+  const missing = start + first + second + SLACK - kernels.memory.buffer.byteLength;
+  if (missing > 0) kernels.memory.grow(Math.ceil(missing / PAGE));
+  return start + first;
 }
 
 function result(at: number, length: number): Uint8Array {
@@ -157,19 +173,38 @@ export function downColumns(
   return target;
 }
 
-/** How often each level occurs: 256 counts a band, of samples interleaved by pixel. */
-export function countLevels(samples: Uint8Array, bands: number): Int32Array {
-  const counts = new Int32Array(bands * 256);
-  for (const { from, count } of chunksOf({ from: 0, count: samples.length / bands }, bands)) {
-    const { at, room } = place(
-      [samples.subarray(from * bands, (from + count) * bands)],
-      counts.byteLength * 2,
-    );
-    kernels.countLevels(at[0]!, count, bands, room);
-    const counted = new Int32Array(kernels.memory.buffer, room, counts.length);
-    for (let index = 0; index < counts.length; index++) counts[index]! += counted[index]!;
+/** What the samples of a band add up to; all of it exact. */
+export interface LevelSums {
+  count: number;
+  sum: number;
+  /** Of the squares. */
+  squares: number;
+  minimum: number;
+  maximum: number;
+  /** How many are 255. */
+  tops: number;
+}
+
+/** Sums by band, of samples interleaved by pixel. */
+export function sumLevels(samples: Uint8Array, bands: number): LevelSums[] {
+  const pixels = samples.length / bands;
+  const sums = Array.from({ length: bands }, () => ({
+    ...{ count: pixels, sum: 0, squares: 0, minimum: 255, maximum: 0, tops: 0 },
+  }));
+  for (const { from, count } of chunksOf({ from: 0, count: pixels }, bands)) {
+    const { at, room } = place([samples.subarray(from * bands, (from + count) * bands)], bands * 40);
+    kernels.sumLevels(at[0]!, count, bands, room);
+    const found = new Float64Array(kernels.memory.buffer, room, bands * 5);
+    for (const [band, total] of sums.entries()) {
+      const [sum, squares, minimum, maximum, tops] = found.subarray(band * 5, band * 5 + 5);
+      total.sum += sum!;
+      total.squares += squares!;
+      total.minimum = Math.min(total.minimum, minimum!);
+      total.maximum = Math.max(total.maximum, maximum!);
+      total.tops += tops!;
+    }
   }
-  return counts;
+  return sums;
 }
 
 /**
@@ -213,4 +248,27 @@ export function unfilter(rows: Uint8Array, length: number, height: number): Uint
     data.set(result(room + length, count * length), from * length);
   }
   return data;
+}
+
+/** Bytes that a stream of so many filtered bytes takes at most: see assembly/deflate.ts. */
+function longestStream(bytes: number): number {
+  return Math.ceil((bytes * 9) / 8) + 512 * Math.ceil(bytes / PAGE) + SLACK;
+}
+
+/**
+ * The zlib stream of a PNG file's pixels, each row filtered by Sub. Equal pixels give equal bytes, on any machine.
+ * @param data rows of `length` bytes
+ * @param pixel bytes of a pixel
+ * @returns the stream in pieces
+ */
+export function deflateRows(data: Uint8Array, length: number, pixel: number): Uint8Array[] {
+  const height = data.length / length;
+  return chunksOf({ from: 0, count: height }, length).map(({ from, count }) => {
+    const filtered = count * (length + 1);
+    const { at, room } = place([data.subarray(from * length, (from + count) * length)], 0);
+    const target = reserve(room, filtered + SLACK, longestStream(filtered));
+    const [isFirst, isLast] = [from === 0, from + count === height];
+    const written = kernels.deflateRows(at[0]!, length, count, pixel, room, target, isFirst, isLast);
+    return result(target, written).slice();
+  });
 }

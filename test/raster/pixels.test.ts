@@ -1,6 +1,8 @@
+import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { countLevels, sumCells, unfilter } from '../../src/raster/pixels.js';
+import { Random } from '../../src/random.js';
+import { deflateRows, sumCells, sumLevels, unfilter } from '../../src/raster/pixels.js';
 
 /** The formulas of PNG, third edition, section 9.2, byte by byte. */
 function unfilteredSlowly(rows: Uint8Array, length: number, height: number): Uint8Array {
@@ -74,15 +76,39 @@ describe('pixel kernels', () => {
     expect(unfilter(Uint8Array.of(5, 1, 2, 3), 3, 1)).toBeUndefined();
   });
 
-  it('counts levels by band', () => {
+  it('sums levels by band', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 5 }), fc.uint8Array({ maxLength: 300 }), (bands, bytes) => {
-        const samples = bytes.subarray(0, bytes.length - (bytes.length % bands));
-        const counts = new Int32Array(bands * 256);
-        for (const [index, level] of samples.entries()) counts[(index % bands) * 256 + level]!++;
-        expect(countLevels(samples, bands)).toEqual(counts);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 5 }),
+        fc.uint8Array({ maxLength: 600 }),
+        fc.boolean(),
+        (bands, bytes, bright) => {
+          const samples = bytes.subarray(0, bytes.length - (bytes.length % bands));
+          if (samples.length === 0) return;
+          if (bright) samples.fill(255, 0, samples.length >> 1);
+          const expected = Array.from({ length: bands }, (_, band) => {
+            const levels = [...samples].filter((_, index) => index % bands === band);
+            return {
+              count: levels.length,
+              sum: levels.reduce((sum, level) => sum + level, 0),
+              squares: levels.reduce((sum, level) => sum + level * level, 0),
+              minimum: Math.min(...levels),
+              maximum: Math.max(...levels),
+              tops: levels.filter((level) => level === 255).length,
+            };
+          });
+          expect(sumLevels(samples, bands)).toEqual(expected);
+        },
+      ),
     );
+  });
+
+  it('sums as many levels as a large picture has', () => {
+    const pixels = 5_000_000;
+    const samples = new Uint8Array(pixels * 3).fill(255);
+    expect(sumLevels(samples, 3)[2]).toMatchObject({
+      ...{ sum: pixels * 255, squares: pixels * 65_025, minimum: 255, tops: pixels },
+    });
   });
 
   it('sums cells of any width and height', () => {
@@ -102,4 +128,61 @@ describe('pixel kernels', () => {
       }),
     );
   });
+
+  it('packs rows as PNG has them, of any content, for any reader of zlib streams', () => {
+    fc.assert(
+      fc.property(packed, ({ width, height, pixel, kind, seed }) => {
+        const data = madeOf(kind, seed, width * height * pixel);
+        const stream = Buffer.concat(deflateRows(data, width * pixel, pixel));
+        // zlib checks the stream's checksum too.
+        const rows = inflateSync(stream);
+        expect(rows.equals(filteredSlowly(data, width * pixel, pixel))).toBe(true);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('packs what is larger than its chunks into one stream, and repeats into next to nothing', () => {
+    const [width, height] = [3000, 700];
+    const data = madeOf('few', 3, width * height * 3);
+    const stream = Buffer.concat(deflateRows(data, width * 3, 3));
+    expect(inflateSync(stream).equals(filteredSlowly(data, width * 3, 3))).toBe(true);
+    expect(stream.length).toBeLessThan(data.length / 2);
+    const flat = deflateRows(new Uint8Array(data.length).fill(9), width * 3, 3);
+    expect(Buffer.concat(flat).length).toBeLessThan(data.length / 400);
+  });
 });
+
+const KINDS = ['noise', 'few', 'flat', 'rare', 'steep'] as const;
+const packed = fc.record({
+  width: fc.integer({ min: 1, max: 400 }),
+  height: fc.integer({ min: 1, max: 40 }),
+  pixel: fc.constantFrom(1, 2, 3, 6),
+  kind: fc.constantFrom(...KINDS),
+  seed: fc.nat(),
+});
+
+/** Bytes that compress in different ways: codes as long as they may be, runs of all lengths, no repeat at all. */
+function madeOf(kind: (typeof KINDS)[number], seed: number, length: number): Uint8Array {
+  const random = Random.from(seed, 'packed');
+  const next = {
+    noise: () => random.integer(256),
+    few: () => random.integer(4),
+    flat: () => (random.integer(500) === 0 ? random.integer(256) : 7),
+    rare: () => Math.min(255, Math.floor(2 ** (random.uniform() * 8)) - 1),
+    steep: (index: number) => Math.floor(index / 7) * 5,
+  }[kind];
+  return Uint8Array.from({ length }, (_, index) => next(index));
+}
+
+function filteredSlowly(data: Uint8Array, length: number, pixel: number): Buffer {
+  const rows = Buffer.alloc(data.length + data.length / length);
+  for (let y = 0; y < data.length / length; y++) {
+    rows[y * (length + 1)] = 1;
+    for (let x = 0; x < length; x++) {
+      const left = x < pixel ? 0 : data[y * length + x - pixel]!;
+      rows[y * (length + 1) + 1 + x] = data[y * length + x]! - left;
+    }
+  }
+  return rows;
+}
