@@ -15,9 +15,8 @@ import {
   vectorFromArray,
 } from 'apache-arrow';
 import { z } from 'zod';
-import { SPLITS } from '../raster/dataset.js';
-import { REJECT_REASONS, type RejectRecord, type TileRecord } from './records.js';
-import type { PlacedTile } from './split.js';
+import { SPLITS, type Split } from '../raster/dataset.js';
+import { REJECT_REASONS, type RejectRecord, type TileFacts, type TileRecord } from './records.js';
 
 /** Of the columns below; a reader refuses another. */
 export const CATALOG_VERSION = 1;
@@ -79,18 +78,13 @@ function arrowType(name: string): DataType {
   return LIST_COLUMNS.has(name) ? new List(new Field('element', new Float64(), false)) : new Utf8();
 }
 
-/** Tiles and refused images, in order of path, then of id. */
-export function catalogRows(placed: readonly PlacedTile[], rejects: readonly RejectRecord[]): CatalogRow[] {
-  const rows = [...placed.map(tileRow), ...rejects.map(rejectRow)];
-  const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-  return rows.sort((a, b) => order(a.path, b.path) || order(a.id, b.id));
-}
-
-function tileRow({ tile, split, stratum }: PlacedTile): CatalogRow {
+/** The row of a tile. */
+export function tileRow(tile: TileRecord & TileFacts, split: Split, stratum: string | undefined): CatalogRow {
   return { ...known(tile), id: tile.id, path: tile.path, split, stratum: stratum ?? null };
 }
 
-function rejectRow({ known: found, ...reject }: RejectRecord): CatalogRow {
+/** The row of an image, or a part of one, that became no tile. */
+export function rejectRow({ known: found, ...reject }: RejectRecord): CatalogRow {
   const { id, path, window, reason, detail, ...rest } = reject;
   const place = window === undefined ? {} : { window };
   return {
@@ -102,7 +96,7 @@ function rejectRow({ known: found, ...reject }: RejectRecord): CatalogRow {
   };
 }
 
-function known(tile: Partial<TileRecord>): CatalogRow {
+function known(tile: Partial<TileRecord & TileFacts>): CatalogRow {
   const { window, statistics, captureDate, emptyShare, perceptualHash } = tile;
   return {
     id: '',
@@ -135,20 +129,21 @@ function known(tile: Partial<TileRecord>): CatalogRow {
 }
 
 /** Rows that are a table at a time: what bounds the memory of a large catalogue. */
-const ROWS_AT_ONCE = 5000;
+const ROWS_AT_ONCE = 2000;
 
 /**
  * Writes rows as a Parquet file (Snappy), by way of Arrow tables, and flushes it to the disk. Equal rows give equal
  * bytes.
  * @throws Error naming the row and column that does not fit the schema: a fault of the program, not of a user
  */
-export async function writeCatalog(path: string, rows: readonly CatalogRow[]): Promise<void> {
+export async function writeCatalog(path: string, rows: Iterable<CatalogRow>): Promise<void> {
   const file = createWriteStream(path);
   const writer = await ParquetWriter.openStream(parquetSchema(), file, { rowGroupSize: ROWS_AT_ONCE });
   writer.setMetadata(VERSION_KEY, String(CATALOG_VERSION));
-  for (let start = 0; start < rows.length; start += ROWS_AT_ONCE) {
-    const table = catalogTable(rows.slice(start, start + ROWS_AT_ONCE), start);
-    for (const row of table) await writer.appendRow(parquetRow(row!.toJSON()));
+  let first = 0;
+  for (const some of groupsOf(rows)) {
+    for (const row of catalogTable(some, first)) await writer.appendRow(parquetRow(row!.toJSON()));
+    first += some.length;
   }
   await writer.close();
   await finished(file);
@@ -158,6 +153,17 @@ export async function writeCatalog(path: string, rows: readonly CatalogRow[]): P
   } finally {
     await written.close();
   }
+}
+
+function* groupsOf(rows: Iterable<CatalogRow>): Generator<CatalogRow[]> {
+  let group: CatalogRow[] = [];
+  for (const row of rows) {
+    group.push(row);
+    if (group.length < ROWS_AT_ONCE) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
 }
 
 /** @param first number of the first row, for messages */

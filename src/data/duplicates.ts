@@ -55,9 +55,8 @@ export function nameOf({ path, window, id }: Pick<TileRecord, 'path' | 'window' 
 }
 
 function rejected(tile: TileRecord, reason: RejectRecord['reason'], detail: string): RejectRecord {
-  const { id, path, window, sha256, width, height, bands, dtype } = tile;
-  const part = id.includes('__x') ? { window } : {};
-  return { id, path, ...part, sha256, width, height, bands, dtype, reason, detail, known: tile };
+  const { id, path, window } = tile;
+  return { id, path, ...(id.includes('__x') && { window }), reason, detail };
 }
 
 /**
@@ -65,49 +64,60 @@ function rejected(tile: TileRecord, reason: RejectRecord['reason'], detail: stri
  * least one is equal (Norouzi et al. 2012, "Fast search in Hamming space with multi-index hashing").
  */
 export class NearIndex {
-  private readonly pieces: { from: number; to: number }[];
-  private readonly tables: Map<string, TileRecord[]>[];
+  private readonly tiles: TileRecord[] = [];
+  /** Of each piece, the last tile that has a value of it, and for each tile the one before that has the same. */
+  private readonly pieces: { from: number; to: number; last: Map<number, number>; before: number[] }[];
 
   constructor(private readonly bits: number) {
     const count = bits + 1;
     this.pieces = Array.from({ length: count }, (_, piece) => ({
       from: Math.floor((piece * BITS) / count),
       to: Math.floor(((piece + 1) * BITS) / count),
+      last: new Map(),
+      before: [],
     }));
-    this.tables = this.pieces.map(() => new Map());
   }
 
   add(tile: TileRecord): void {
-    const text = binary(tile.perceptualHash);
-    for (const [piece, { from, to }] of this.pieces.entries()) {
-      const key = text.slice(from, to);
-      const same = this.tables[piece]!.get(key);
-      if (same === undefined) this.tables[piece]!.set(key, [tile]);
-      else same.push(tile);
+    const number = this.tiles.push(tile) - 1;
+    const hash = wordsOf(tile.perceptualHash);
+    for (const piece of this.pieces) {
+      const key = keyOf(hash, piece.from, piece.to);
+      piece.before.push(piece.last.get(key) ?? -1);
+      piece.last.set(key, number);
     }
   }
 
   /** The one with the fewest bits apart that also looks alike; the first added of several. */
   nearest(tile: TileRecord): TileRecord | undefined {
-    let best: TileRecord | undefined;
+    const hash = wordsOf(tile.perceptualHash);
+    let best = -1;
     let fewest = this.bits + 1;
-    const seen = new Set<TileRecord>();
-    const text = binary(tile.perceptualHash);
-    for (const [piece, { from, to }] of this.pieces.entries()) {
-      for (const other of this.tables[piece]!.get(text.slice(from, to)) ?? []) {
-        if (seen.has(other)) continue;
-        seen.add(other);
+    for (const { from, to, last, before } of this.pieces) {
+      for (let number = last.get(keyOf(hash, from, to)) ?? -1; number >= 0; number = before[number]!) {
+        const other = this.tiles[number]!;
         const apart = bitsApart(tile.perceptualHash, other.perceptualHash);
-        if (apart < fewest && looksAlike(tile.perceptualHash, other.perceptualHash))
-          [best, fewest] = [other, apart];
+        if (apart > fewest || (apart === fewest && number >= best) || number === best) continue;
+        if (apart <= this.bits && looksAlike(tile.perceptualHash, other.perceptualHash))
+          [best, fewest] = [number, apart];
       }
     }
-    return best;
+    return this.tiles[best];
   }
 }
 
-function binary(hash: string): string {
-  return BigInt(`0x${hash.slice(0, 16)}`)
-    .toString(2)
-    .padStart(BITS, '0');
+type Words = readonly [number, number];
+
+/** The first and the last 32 of the 64 bits. */
+function wordsOf(hash: string): Words {
+  return [Number.parseInt(hash.slice(0, 8), 16), Number.parseInt(hash.slice(8, 16), 16)];
+}
+
+/** Bits `from` to `to` from the left, as a number; those of a piece that reaches across both words are mixed. */
+function keyOf([high, low]: Words, from: number, to: number): number {
+  const part = (word: number, start: number, end: number): number =>
+    end <= start ? 0 : (word << start) >>> (32 - (end - start));
+  const first = part(high, Math.min(from, 32), Math.min(to, 32));
+  const second = part(low, Math.max(from - 32, 0), Math.max(to - 32, 0));
+  return first === 0 || second === 0 ? first + second : (Math.imul(first, 0x9e3779b1) ^ second) >>> 0;
 }

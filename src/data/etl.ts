@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, realpath } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, sep } from 'node:path';
 import { loadParams, type Params } from '../config/params.js';
@@ -7,14 +7,16 @@ import { datasetFolder, stateFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { MANIFEST_FILE, type Manifest, type Split } from '../raster/dataset.js';
-import { buildDataset } from './build-dataset.js';
+import { buildDataset, TilesGone } from './build-dataset.js';
 import { findDuplicates } from './duplicates.js';
+import type { MadeTile } from './image-part.js';
+import { TileMakerPool } from './image-threads.js';
 import { type ImageInput, openInput } from './inputs/input.js';
 import { SIDECAR_FILE } from './inputs/sidecar.js';
 import { checkLeaks } from './leaks.js';
-import { forgetBroken, keyOf, makeTiles, removeUnused, tileSettings } from './make-tiles.js';
-import { countRejects, type RejectCounts, sortedRejects } from './outcomes.js';
-import type { InputImage, RejectRecord, TileRecord } from './records.js';
+import { keyOf, makeTiles, removeUnused, tileSettings } from './make-tiles.js';
+import { countRejects, type RejectCounts } from './outcomes.js';
+import type { InputImage, RejectReason, RejectRecord, TileRecord } from './records.js';
 import { replaceFolder } from './replace-folder.js';
 import { type PlacedTile, placeTiles, sourceFinder } from './split.js';
 import { WorkState } from './work-state.js';
@@ -58,6 +60,7 @@ interface Job {
   output: string;
   input: ImageInput;
   state: WorkState;
+  makers: TileMakerPool;
   context: JobContext;
 }
 
@@ -76,71 +79,106 @@ export async function runEtl(options: EtlOptions, context: JobContext): Promise<
   // Behind a link it is the folder that is replaced, not the link.
   const output = await realpath(wanted).catch(() => wanted);
   sourceFinder(params.data.split);
-  const input = await openInput({
-    cwd,
-    input: options.input ?? params.data.input,
-    endpoint: options.endpoint ?? params.data.endpoint,
-    lowResolution: options.lowResolution ?? params.data.low_resolution,
-    cache: join(stateFolder(cwd), 'downloads'),
-  });
-  if (input.folder !== undefined) refuseOverlap(await realpath(input.folder), output);
-  if (input.images.length === 0) throw noImages(input.name, `files of other kinds: ${input.ignored}`);
-  const state = WorkState.open(cwd, output);
+  const { folder, isNew } = WorkState.place(cwd, output);
+  const threads = options.threads ?? availableParallelism();
+  const makers = new TileMakerPool(threads, tileSettings(params), folder);
   try {
-    state.lock();
-    return await run({ options, params, output, input, state, context });
+    // Where nothing was made before there will be work: the threads get ready while the input is listed.
+    if (isNew) makers.start();
+    const input = await openInput({
+      cwd,
+      input: options.input ?? params.data.input,
+      endpoint: options.endpoint ?? params.data.endpoint,
+      lowResolution: options.lowResolution ?? params.data.low_resolution,
+      cache: join(stateFolder(cwd), 'downloads'),
+    });
+    if (input.folder !== undefined) refuseOverlap(await realpath(input.folder), output);
+    if (input.images.length === 0) throw noImages(input.name, `files of other kinds: ${input.ignored}`);
+    const state = WorkState.open(folder);
+    try {
+      state.lock();
+      return await run({ options, params, output, input, state, makers, context });
+    } finally {
+      state.close();
+    }
   } finally {
-    state.close();
+    await makers.stop();
   }
 }
 
 async function run(job: Job): Promise<EtlResult> {
-  const { options, params, input, state, context, output } = job;
-  const settings = tileSettings(params);
-  const threads = options.threads ?? availableParallelism();
-  const read = await makeTiles({ input, settings, state, threads }, context);
+  const { params, input, state, context, output } = job;
+  const { scales } = tileSettings(params);
+  const images = { total: input.images.length, read: await make(job) };
   const key = buildKey(job);
-  const before = read === 0 ? await unchangedResult(job, key) : undefined;
-  const images = { total: input.images.length, read };
+  const before = images.read === 0 ? await unchangedResult(job, key) : undefined;
   if (before !== undefined) {
     context.emit({ kind: 'done', task: 'etl', text: `nothing has changed: ${output} is up to date` });
     return { ...before, images };
   }
-  // What a power cut, or a person, took of the files that were made before is made again.
-  if (read < input.images.length && (await forgetBroken(input.images, settings, state)) > 0) {
-    images.read += await makeTiles({ input, settings, state, threads }, context);
-  }
-  const gathered = gather(job);
-  const { placed, rejects, units } = placeAll(job, gathered);
-  if (placed.length === 0) throw noImages(input.name, rejectText(countRejects(rejects)));
-  const manifest = await replaceFolder(output, MANIFEST_FILE, (staging) =>
-    buildDataset(
-      {
-        ...{
-          params,
-          placed,
-          rejects,
-          work: state.folder,
-          isSource: gathered.isSource,
-          unflushed: gathered.unflushed,
-        },
-        images: new Map(input.images.map((image) => [image.path, image])),
-        hasPairs: input.images.some((image) => image.pair !== undefined),
-        preview: options.preview === true,
-      },
-      staging,
-      context,
-    ),
-  );
-  const result = resultOf(job, manifest, countRejects(rejects));
+  const { manifest, gathered, placed, counts } = await build(job, images);
+  const result = resultOf(job, manifest, counts);
   state.complete({
-    units,
+    units: new Map(placed.map(({ unit, split }) => [unit, split])),
     tiles: placed.map(({ tile }) => tile.id),
     notes: { build: key, split: splitKey(params), result: JSON.stringify(result) },
   });
-  await removeUnused(state, new Set(input.images.map(({ path }) => path)), gathered.ids, settings.scales);
+  await removeUnused(state, new Set(input.images.map(({ path }) => path)), gathered.ids, scales);
   context.emit({ kind: 'done', task: 'etl', text: `${manifest.tiles.length} tiles in ${output}` });
   return { ...result, images };
+}
+
+/** How many images were read. */
+async function make({ params, input, state, makers, context }: Job): Promise<number> {
+  try {
+    return await makeTiles(
+      { input, settings: tileSettings(params), state, makers: (pending) => makers.start(pending) },
+      context,
+    );
+  } finally {
+    await makers.stop();
+  }
+}
+
+interface Built {
+  manifest: Manifest;
+  gathered: Gathered;
+  placed: PlacedTile[];
+  counts: RejectCounts;
+}
+
+/** The dataset folder, of the tiles that were made; those whose files are no longer there are made again. */
+async function build(job: Job, images: { read: number }): Promise<Built> {
+  const { options, params, input, state, context, output } = job;
+  for (;;) {
+    const gathered = gather(job);
+    const { placed, dropped } = placeAll(job, gathered);
+    const counts = countRejects([...gathered.reasons, ...dropped.map(({ reason }) => reason)]);
+    if (placed.length === 0) throw noImages(input.name, rejectText(counts));
+    const { isSource, unflushed } = gathered;
+    const hasPairs = input.images.some((image) => image.pair !== undefined);
+    try {
+      const manifest = await replaceFolder(output, MANIFEST_FILE, (staging) =>
+        buildDataset(
+          {
+            ...{ params, placed, dropped, state, input, isSource, unflushed, hasPairs },
+            rejected: Object.values(counts).reduce((sum, count) => sum + count, 0),
+            preview: options.preview === true,
+          },
+          staging,
+          context,
+        ),
+      );
+      return { manifest, gathered, placed, counts };
+    } catch (error) {
+      if (!(error instanceof TilesGone)) throw error;
+      // What a person took of the files that were made before is made again.
+      state.together(() => {
+        for (const path of error.paths) state.forget(path);
+      });
+      images.read += await make(job);
+    }
+  }
 }
 
 type Remembered = Omit<EtlResult, 'images'>;
@@ -158,7 +196,7 @@ function resultOf({ output, input }: Job, manifest: Manifest, rejects: RejectCou
 
 /** Names all that a dataset is built of. */
 function buildKey({ input, params, options }: Job): string {
-  const settings = tileSettings(params);
+  const settings = JSON.stringify(tileSettings(params));
   const hash = createHash('sha256').update(
     JSON.stringify([params.seed, params.data, settings, options.preview === true, input.rejects]),
   );
@@ -173,14 +211,26 @@ async function unchangedResult({ state, output, input }: Job, key: string): Prom
   const result = state.note('result');
   if (state.note('build') !== key || result === undefined) return undefined;
   const remembered = JSON.parse(result) as Remembered;
-  const manifest = await readFile(join(output, MANIFEST_FILE), 'utf8').catch(() => '');
+  const manifest = await startOf(join(output, MANIFEST_FILE)).catch(() => '');
   if (!manifest.includes(`"fingerprint": "${remembered.fingerprint}"`)) return undefined;
   return { ...remembered, passedOver: { files: input.ignored, links: input.links } };
 }
 
+/** Where the fingerprint stands; the tiles follow. */
+async function startOf(path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
 interface Gathered {
   tiles: TileRecord[];
-  rejects: RejectRecord[];
+  /** Of what became no tile. */
+  reasons: RejectReason[];
   isSource: Set<string>;
   unflushed: Set<string>;
   /** Of all tiles that were made, used or not. */
@@ -192,57 +242,57 @@ function gather({ input, params, state }: Job): Gathered {
   const sourceOf = sourceFinder(params.data.split);
   const gathered: Gathered = {
     tiles: [],
-    rejects: [...input.rejects],
+    reasons: input.rejects.map(({ reason }) => reason),
     isSource: new Set(),
     unflushed: new Set(),
     ids: new Set(),
   };
   for (const image of input.images) {
+    const source = sourceOf(image.path, image.fields);
     for (const { tiles, rejects, isFlushed } of state.results(image.path)) {
-      gathered.rejects.push(...rejects);
-      for (const { isSource, ...made } of tiles) {
+      for (const { reason } of rejects) gathered.reasons.push(reason);
+      for (const made of tiles) {
         gathered.ids.add(made.id);
-        if (isSource) gathered.isSource.add(made.id);
+        if (made.isSource) gathered.isSource.add(made.id);
         if (!isFlushed) gathered.unflushed.add(made.id);
-        gathered.tiles.push({
-          ...made,
-          ...fieldsOver(image, sourceOf(image.path, image.fields), made),
-        });
+        gathered.tiles.push(recordOf(made, image, source));
       }
     }
   }
   return gathered;
 }
 
-/** What a list or tiles.csv says goes before what the file itself does. */
-function fieldsOver({ fields }: InputImage, source: string, made: Partial<TileRecord>) {
-  const { latitude = made.latitude, longitude = made.longitude } = fields;
-  const { captureDate = made.captureDate, sensor = made.sensor } = fields;
-  return { source, fields, latitude, longitude, captureDate, sensor };
+/** What of a tile is held; what a list or tiles.csv says goes before what the file itself does. */
+function recordOf(made: MadeTile, { path, fields }: InputImage, source: string): TileRecord {
+  const { id, window, sha256, content, width, height, depth, perceptualHash, emptyShare } = made;
+  const { bounds, extent, crs } = made;
+  const { latitude = made.latitude, longitude = made.longitude, sensor = made.sensor } = fields;
+  return {
+    ...{ id, path, window, source, sha256, content, width, height, depth, perceptualHash, emptyShare },
+    ...{ latitude, longitude, bounds, extent, crs, sensor, fields },
+  };
 }
 
 function placeAll(
   { params, input, state, context }: Job,
   gathered: Gathered,
-): { placed: PlacedTile[]; rejects: RejectRecord[]; units: Map<string, Split> } {
+): { placed: PlacedTile[]; dropped: RejectRecord[] } {
   const { seed, data } = params;
   const before = state.established();
   const same = before.key === splitKey(params);
   const duplicates = findDuplicates(gathered.tiles, data.near_duplicate_bits, ({ id }) =>
     before.tiles.has(id),
   );
-  const dropped = new Set(duplicates.map(({ id }) => id));
-  const kept = gathered.tiles.filter(({ id }) => !dropped.has(id));
+  const left = new Set(duplicates.map(({ id }) => id));
   const { placed, rejects, warnings } = placeTiles(
-    kept,
+    gathered.tiles.filter(({ id }) => !left.has(id)),
     { seed, split: data.split },
     same ? before.units : new Map(),
     input.folder === undefined ? input.name : join(input.folder, SIDECAR_FILE),
   );
   for (const text of warnings) context.emit({ kind: 'message', level: 'warning', text });
   checkLeaks(placed, data.near_duplicate_bits);
-  const units = new Map(placed.map(({ unit, split }) => [unit, split]));
-  return { placed, rejects: sortedRejects([...gathered.rejects, ...duplicates, ...rejects]), units };
+  return { placed, dropped: [...duplicates, ...rejects] };
 }
 
 /** The splits of another key say nothing of where a unit belongs. */

@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import type { Params } from '../config/params.js';
 import { degradeTile } from '../raster/degrade.js';
 import type { RasterImage, Refusal } from '../raster/image.js';
@@ -11,18 +9,17 @@ import { openScene, type Scene, type SceneHeader, type SceneWindow } from '../ra
 import { checkPair } from './pair.js';
 import { perceptualHash } from './perceptual-hash.js';
 import type { Budget } from './pool.js';
-import type { RejectReason, RejectRecord, TileRecord } from './records.js';
+import { readSource } from './read-source.js';
+import type { RejectReason, RejectRecord, TileFacts, TileRecord } from './records.js';
+import { partOf, pixelsOf, spansOf } from './spans.js';
+import { tileFiles, writeTile } from './tile-file.js';
 import { tileId } from './tile-id.js';
-import { bandStatistics, worthOf } from './tile-statistics.js';
+import { problemOf } from './tile-problem.js';
+import { bandStatistics } from './tile-statistics.js';
 import { tileGrid, windowRows } from './tile-windows.js';
 
-/** Files up to this size are read once, for hash and pixels; larger ones are hashed first, then read by windows. */
-const WHOLE_BYTES = 2 ** 26;
 /** A scene of more pixels is made in parts, so that all threads work on it and a crash loses little. */
 const PART_PIXELS = 2 ** 24;
-/** Read from a scene at once. */
-const SPAN_PIXELS = 2 ** 23;
-
 /** The numbers that decide what tiles an image becomes; another value of any makes them anew. */
 export interface TileSettings {
   seed: number;
@@ -52,7 +49,7 @@ export interface PartJob {
 }
 
 /** A tile before it is known which scene it belongs to, and the files that it was made into. */
-export interface MadeTile extends Omit<TileRecord, 'source' | 'fields'> {
+export interface MadeTile extends Omit<TileRecord, 'source' | 'fields'>, TileFacts {
   /** The image's own file is the tile. */
   isSource: boolean;
 }
@@ -64,13 +61,23 @@ export interface PartResult {
 
 /** What came of a job: tiles, or how many parts the image has to be made in. */
 export type PartAnswer =
-  | { kind: 'made'; sha256?: string; result: PartResult }
+  | { kind: 'made'; sha256?: string; refused: string[]; result: string }
   | { kind: 'parts'; sha256: string; parts: number };
+
+/** A result as text, which crosses threads and is stored as it is; and what was refused, for the log. */
+function made(result: PartResult, sha256?: string): PartAnswer {
+  return {
+    kind: 'made',
+    ...(sha256 !== undefined && { sha256 }),
+    refused: result.rejects.map(({ path, reason, detail }) => `${path}: ${detail} (${reason})`),
+    result: JSON.stringify(result),
+  };
+}
 
 /**
  * Makes the tiles of an image, or of a part of one: checked, cut, degraded and written into `folder`. An image that
  * cannot be used is a result, not an error.
- * @param folder where the tiles' files go, see `tileFile`
+ * @param folder where the tiles' files go, see `tileFiles`
  * @param budget in pixels: bounds what is decoded at a time
  * @throws errors of writing only
  */
@@ -80,7 +87,7 @@ export async function makePart(
   folder: string,
   budget: Budget,
 ): Promise<PartAnswer> {
-  const read = await readSource(job);
+  const read = await readSource(job.absolute, job.part?.sha256);
   if (!('sha256' in read)) return refused(job, {}, 'unreadable', read.problem);
   const { sha256 } = read;
   const scene = await openScene(read.source, settings);
@@ -92,29 +99,6 @@ export async function makePart(
   }
 }
 
-type Source = { path: string } | { bytes: Uint8Array };
-
-async function readSource({
-  absolute,
-  part,
-}: PartJob): Promise<{ source: Source; sha256: string } | { problem: string }> {
-  try {
-    const path = { path: absolute };
-    if (part !== undefined) return { source: path, sha256: part.sha256 };
-    const hash = createHash('sha256');
-    // Threads of their own do this: calls that wait are quicker there than calls that come back later.
-    if (statSync(absolute).size <= WHOLE_BYTES) {
-      const bytes = readFileSync(absolute);
-      return { source: { bytes }, sha256: hash.update(bytes).digest('hex') };
-    }
-    for await (const chunk of createReadStream(absolute, { highWaterMark: 2 ** 20 }))
-      hash.update(chunk as Buffer);
-    return { source: path, sha256: hash.digest('hex') };
-  } catch (error) {
-    return { problem: `it cannot be read: ${(error as Error).message}` };
-  }
-}
-
 function refused(
   { path }: PartJob,
   known: Partial<RejectRecord>,
@@ -122,11 +106,7 @@ function refused(
   detail: string,
 ): PartAnswer {
   const reject: RejectRecord = { id: tileId(path), path, ...known, reason, detail };
-  return {
-    kind: 'made',
-    ...(known.sha256 === undefined ? {} : { sha256: known.sha256 }),
-    result: { tiles: [], rejects: [reject] },
-  };
+  return made({ tiles: [], rejects: [reject] }, known.sha256);
 }
 
 class ImageMaker {
@@ -182,7 +162,7 @@ class ImageMaker {
     } finally {
       await pair?.close();
     }
-    return { kind: 'made', sha256, result };
+    return made(result, sha256);
   }
 
   /** Rows of windows in groups of about PART_PIXELS; an image that is decoded as a whole is one group. */
@@ -246,7 +226,7 @@ class ImageMaker {
       emptyShare,
       isSource: header.plainRgb && header.format === 'png' && whole && isWhole(window, header),
     };
-    const problem = this.problemOf(tile, image);
+    const problem = problemOf(tile, image, settings);
     if (problem !== undefined) return this.reject(whole ? undefined : window, ...problem, tile);
     const low = pair === undefined ? undefined : await this.pairImage(pair, window, image);
     if (low !== undefined && 'reason' in low) {
@@ -254,36 +234,6 @@ class ImageMaker {
     }
     await this.write(tile, image, read.valid, low);
     return tile;
-  }
-
-  private problemOf(tile: MadeTile, image: RasterImage): [RejectReason, string] | undefined {
-    const { maxEmpty, maxSaturated, minStandardDeviation } = this.settings;
-    const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
-    if (tile.emptyShare > maxEmpty) {
-      return [
-        'empty',
-        `${percent(tile.emptyShare)} of its pixels have no data, over data.max_empty ${maxEmpty}`,
-      ];
-    }
-    // By band, so that a plain red image counts as constant too.
-    const isStored = tile.depth === 8 && tile.emptyShare === 0;
-    const { deviation, saturated } = worthOf(image, isStored ? tile.statistics : undefined);
-    if (deviation < minStandardDeviation) {
-      const { minimum, maximum } = tile.statistics;
-      // Samples of 12 bits in 16 look black.
-      const range = `; its values are ${Math.min(...minimum)} to ${Math.max(...maximum)}: does data.value_range fit them?`;
-      return [
-        'constant',
-        `its standard deviation ${deviation.toFixed(2)} is below data.min_standard_deviation ${minStandardDeviation}${tile.depth === 16 ? range : ''}`,
-      ];
-    }
-    if (saturated > maxSaturated) {
-      return [
-        'saturated',
-        `${percent(saturated)} of its samples are at the top, over data.max_saturated ${maxSaturated}`,
-      ];
-    }
-    return undefined;
   }
 
   /** The low-resolution window of a real pair, once it is known to show the same place. */
@@ -322,8 +272,9 @@ class ImageMaker {
     valid: Uint8Array | undefined,
     pair: RasterImage | undefined,
   ): Promise<void> {
-    const { folder, settings } = this;
-    if (!tile.isSource) writeTile(tileFile(folder, 'HR', tile.id), encodeTilePng(image));
+    const { settings } = this;
+    const file = tileFiles(this.folder, tile.id);
+    if (!tile.isSource) writeTile(file('HR'), encodeTilePng(image));
     if (tile.emptyShare > 0 && valid !== undefined) {
       const mask = {
         width: image.width,
@@ -331,13 +282,13 @@ class ImageMaker {
         bands: 1,
         data: valid.map((one) => one * 255),
       };
-      writeTile(tileFile(folder, 'mask', tile.id), encodeTilePng(mask));
+      writeTile(file('mask'), encodeTilePng(mask));
     }
     if (!settings.materialize && pair === undefined) return;
     for (const scale of settings.scales) {
       const low =
         pair ?? (await degradeTile(image, scale, settings.degradation, { seed: settings.seed, id: tile.id }));
-      writeTile(tileFile(folder, `LR_${scale}x`, tile.id), encodeTilePng(low));
+      writeTile(file(`LR_${scale}x`), encodeTilePng(low));
     }
   }
 
@@ -355,7 +306,7 @@ class ImageMaker {
     window: PixelWindow | undefined,
     reason: RejectReason,
     detail: string,
-    known?: Partial<TileRecord>,
+    known?: Partial<MadeTile>,
   ): RejectRecord {
     const { path } = this.job;
     const part = window === undefined ? {} : { window, width: window.width, height: window.height };
@@ -368,44 +319,6 @@ class ImageMaker {
       detail,
       ...(known && { known }),
     };
-  }
-}
-
-function pixelsOf(windows: PixelWindow[]): number {
-  return windows.reduce((sum, { width, height }) => sum + width * height, 0);
-}
-
-/** A row of windows in runs of at most SPAN_PIXELS, however wide the scene is. */
-function spansOf(row: PixelWindow[]): PixelWindow[][] {
-  const spans: PixelWindow[][] = [];
-  for (const window of row) {
-    const last = spans.at(-1);
-    if (last === undefined || pixelsOf(last) + pixelsOf([window]) > SPAN_PIXELS) spans.push([window]);
-    else last.push(window);
-  }
-  return spans;
-}
-
-/** Where a tile's file lies in the folder of tiles: in one of 16 folders, since very many in one are slow. */
-export function tileFile(folder: string, kind: string, id: string): string {
-  const first = createHash('sha256').update(id).digest('hex').slice(0, 1);
-  return join(folder, 'tiles', kind, first, `${id}.png`);
-}
-
-/**
- * Beside what was there, so that a dataset that links to it keeps it. A broken-off file is no harm: the image counts
- * as made, and the file is flushed to the disk, only after this.
- */
-function writeTile(path: string, bytes: Uint8Array): void {
-  const write = (): void => writeFileSync(path, bytes, { flag: 'wx' });
-  try {
-    write();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') unlinkSync(path);
-    else if (code === 'ENOENT') mkdirSync(dirname(path), { recursive: true });
-    else throw error;
-    write();
   }
 }
 
@@ -427,25 +340,4 @@ function shareOf(marks: Uint8Array | undefined, value: number): number {
   let count = 0;
   for (let index = 0; index < marks.length; index++) if (marks[index] === value) count++;
   return count / marks.length;
-}
-
-/** The pixels of `window` out of those of `span`, both in pixels of the scene. */
-function partOf(read: SceneWindow, span: PixelWindow, window: PixelWindow): SceneWindow {
-  if (span.width === window.width && span.height === window.height) return read;
-  const { bands, samples } = read;
-  const cut = <Data extends SceneWindow['samples']>(from: Data, channels: number): Data => {
-    const to = from.slice(0, window.width * window.height * channels) as Data;
-    for (let y = 0; y < window.height; y++) {
-      const start = (y * span.width + window.x - span.x) * channels;
-      to.set(from.subarray(start, start + window.width * channels) as never, y * window.width * channels);
-    }
-    return to;
-  };
-  return {
-    samples: cut(samples, bands),
-    width: window.width,
-    height: window.height,
-    bands,
-    ...(read.valid === undefined ? {} : { valid: cut(read.valid, 1) }),
-  };
 }

@@ -17,13 +17,34 @@ export interface TileMakers {
   dispose(): Promise<void>;
 }
 
-/**
- * Makes parts of images on threads of their own.
- * @param threads 0: in the calling thread
- * @param folder where the tiles' files go
- */
-export function startTileMakers(threads: number, settings: TileSettings, folder: string): TileMakers {
-  return threads === 0 ? inThisThread(settings, folder) : new ThreadedTileMakers(threads, settings, folder);
+/** Starts what makes parts of images when it is first needed, and ends it when it is needed no more. */
+export class TileMakerPool {
+  private running: TileMakers | undefined;
+
+  /**
+   * @param threads 0: they are made in the calling thread
+   * @param folder where the tiles' files go
+   */
+  constructor(
+    private readonly threads: number,
+    private readonly settings: TileSettings,
+    private readonly folder: string,
+  ) {}
+
+  /** @param images that there are to be made, as far as that is known */
+  start(images = Number.POSITIVE_INFINITY): TileMakers {
+    const { settings, folder } = this;
+    const threads = Math.min(this.threads, Math.ceil(images / 2));
+    this.running ??=
+      threads === 0 ? inThisThread(settings, folder) : new ThreadedTileMakers(threads, settings, folder);
+    return this.running;
+  }
+
+  async stop(): Promise<void> {
+    const running = this.running;
+    this.running = undefined;
+    await running?.dispose();
+  }
 }
 
 function inThisThread(settings: TileSettings, folder: string): TileMakers {

@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
-import { readdir, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Params } from '../config/params.js';
 import { interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
-import { type PartAnswer, type PartJob, type TileSettings, tileFile } from './image-part.js';
-import { startTileMakers, type TileMakers } from './image-threads.js';
+import type { PartAnswer, PartJob, TileSettings } from './image-part.js';
+import type { TileMakers } from './image-threads.js';
 import type { ImageInput } from './inputs/input.js';
 import { mapConcurrently } from './pool.js';
 import type { InputImage } from './records.js';
+import { TILE_FOLDERS } from './tile-file.js';
 import type { KnownImage, WorkState } from './work-state.js';
 
 /** Of how tiles are made: another number makes all anew. */
 const TILE_VERSION = 2;
-const FILES_AT_ONCE = 8;
 
 export function tileSettings({ seed, data, training }: Params): TileSettings {
   return {
@@ -34,9 +34,15 @@ export function tileSettings({ seed, data, training }: Params): TileSettings {
   };
 }
 
-/** Names the bytes of an image and of its pair as far as a look at the folder tells, and what is made of them. */
-export function keyOf(image: InputImage, settings: TileSettings): string {
-  const { size, state, pair } = image;
+function isPlain({ blur, noise, jpeg }: TileSettings['degradation']): boolean {
+  return blur === 0 && noise === 0 && jpeg === null;
+}
+
+/**
+ * Names the bytes of an image and of its pair as far as a look at the folder tells, and what is made of them.
+ * @param settings of all images, as JSON
+ */
+export function keyOf({ size, state, pair }: InputImage, settings: string): string {
   const content = [TILE_VERSION, settings, size, state, pair && [pair.path, pair.size, pair.state]];
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }
@@ -45,8 +51,8 @@ export interface MakeOptions {
   input: ImageInput;
   settings: TileSettings;
   state: WorkState;
-  /** 0: in the calling thread. */
-  threads: number;
+  /** Starts what makes them, for so many images, or gives what was started before. */
+  makers: (pending: number) => TileMakers;
 }
 
 /**
@@ -56,60 +62,48 @@ export interface MakeOptions {
  * @throws HndsrError INTERRUPTED, DISK_FULL, OUTPUT_UNWRITABLE, and those of `fetch`
  */
 export async function makeTiles(options: MakeOptions, context: JobContext): Promise<number> {
-  const { input, settings, state, threads } = options;
-  const known = state.images();
-  const pending = input.images.flatMap((image): Pending[] => {
-    const key = keyOf(image, settings);
-    const before = known.get(image.path);
-    if (before?.key !== key) return [{ image, key, before: undefined }];
-    return before.done.length === before.parts ? [] : [{ image, key, before }];
+  const { input, state } = options;
+  const settings = JSON.stringify(options.settings);
+  const pending = input.images.filter((image) => {
+    const before = state.image(image.path);
+    return before?.key !== keyOf(image, settings) || before.done.length < before.parts;
   });
   if (pending.length === 0) return 0;
-  const makers = startTileMakers(Math.min(threads, Math.ceil(pending.length / 2)), settings, state.folder);
+  const makers = options.makers(pending.length);
   let done = input.images.length - pending.length;
   const report = (detail: string): void =>
     context.emit({ kind: 'progress', task: 'etl', done, total: input.images.length, detail });
-  try {
-    await mapConcurrently(pending, makers.capacity, async (one) => {
-      if (context.interrupted()) throw interruptedError('hndsr etl', RESUMES);
-      await input.fetch(one.image);
-      await makeImage(one, makers, state, context, report);
-      done++;
-      report(one.image.path);
-    });
-  } finally {
-    await makers.dispose();
-  }
+  await mapConcurrently(pending, makers.capacity, async (image) => {
+    if (context.interrupted()) throw interruptedError('hndsr etl', RESUMES);
+    await input.fetch(image);
+    await makeImage(image, keyOf(image, settings), makers, state, context, report);
+    done++;
+    report(image.path);
+  });
   return pending.length;
 }
 
 const RESUMES = 'Run the same command again: it goes on with what is left.';
 
-interface Pending {
-  image: InputImage;
-  key: string;
-  /** The same bytes, of which a part is done. */
-  before: (KnownImage & { done: number[] }) | undefined;
-}
-
 async function makeImage(
-  { image, key, before }: Pending,
+  { path, absolute, pair }: InputImage,
+  key: string,
   makers: TileMakers,
   state: WorkState,
   context: JobContext,
   report: (detail: string) => void,
 ): Promise<void> {
-  const { path, absolute, pair } = image;
   const job: PartJob = { path, absolute, ...(pair && { pair: pair.absolute }) };
-  let scene = before;
-  if (scene === undefined) {
+  let scene = state.image(path);
+  if (scene?.key !== key) {
     const answer = await makers.make(job);
     if (answer.kind === 'made') {
       remember(state, { path, key, parts: 1, sha256: answer.sha256 ?? null }, answer, context);
       return;
     }
     scene = { path, key, parts: answer.parts, sha256: answer.sha256, done: [] };
-    state.together(() => state.begin(scene!));
+    const begun = scene;
+    state.together(() => state.begin(begun));
   }
   const { parts, sha256, done } = scene;
   const left = Array.from({ length: parts }, (_, number) => number).filter(
@@ -126,12 +120,9 @@ async function makeImage(
   });
 }
 
-function remember(
-  state: WorkState,
-  image: KnownImage,
-  answer: Extract<PartAnswer, { kind: 'made' }>,
-  context: JobContext,
-): void {
+type Made = Extract<PartAnswer, { kind: 'made' }>;
+
+function remember(state: WorkState, image: KnownImage, answer: Made, context: JobContext): void {
   describeRejects(answer, context);
   state.together(() => {
     state.begin(image);
@@ -139,46 +130,8 @@ function remember(
   });
 }
 
-function describeRejects({ result }: Extract<PartAnswer, { kind: 'made' }>, context: JobContext): void {
-  for (const { path, reason, detail } of result.rejects) {
-    context.emit({ kind: 'message', level: 'debug', text: `${path}: ${detail} (${reason})` });
-  }
-}
-
-/**
- * Forgets the images of which a file that was made is no longer there, or empty.
- * @returns how many there are
- */
-export async function forgetBroken(
-  images: readonly InputImage[],
-  settings: TileSettings,
-  state: WorkState,
-): Promise<number> {
-  let broken = 0;
-  await mapConcurrently(images, FILES_AT_ONCE, async ({ path, pair }) => {
-    const scales = settings.materialize || pair !== undefined ? settings.scales : [];
-    const kinds = scales.map((scale) => `LR_${scale}x`);
-    const files = state
-      .results(path)
-      .flatMap(({ tiles }) =>
-        tiles.flatMap(({ id, isSource, emptyShare }) =>
-          [...kinds, ...(isSource ? [] : ['HR']), ...(emptyShare > 0 ? ['mask'] : [])].map((kind) =>
-            tileFile(state.folder, kind, id),
-          ),
-        ),
-      );
-    for (const file of files) {
-      const size = await stat(file).then(
-        (found) => found.size,
-        () => 0,
-      );
-      if (size > 0) continue;
-      state.together(() => state.forget(path));
-      broken++;
-      return;
-    }
-  });
-  return broken;
+function describeRejects({ refused }: Made, context: JobContext): void {
+  for (const text of refused) context.emit({ kind: 'message', level: 'debug', text });
 }
 
 /** Takes away what no image of the input was made into: after a dataset is complete, nothing links to it any more. */
@@ -188,19 +141,24 @@ export async function removeUnused(
   tiles: ReadonlySet<string>,
   scales: readonly number[],
 ): Promise<void> {
+  const gone = state.paths().filter((path) => !images.has(path));
   state.together(() => {
-    for (const path of state.images().keys()) if (!images.has(path)) state.forget(path);
+    for (const path of gone) state.forget(path);
   });
+  const used = new Set(['HR', 'mask', ...scales.map((scale) => `LR_${scale}x`)]);
   const folder = join(state.folder, 'tiles');
-  const kinds = new Set(['HR', 'mask', ...scales.map((scale) => `LR_${scale}x`)]);
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
-    const kind = basename(dirname(entry.parentPath));
-    const isUsed = kinds.has(kind) && tiles.has(basename(entry.name, '.png'));
-    if (entry.isFile() && !isUsed) await rm(join(entry.parentPath, entry.name), { force: true });
+  for (const kind of await namesIn(folder)) {
+    if (!used.has(kind)) await rm(join(folder, kind), { recursive: true, force: true });
+    else {
+      for (const part of TILE_FOLDERS) {
+        for (const name of await namesIn(join(folder, kind, part))) {
+          if (!tiles.has(basename(name, '.png'))) await rm(join(folder, kind, part, name), { force: true });
+        }
+      }
+    }
   }
 }
 
-function isPlain({ blur, noise, jpeg }: TileSettings['degradation']): boolean {
-  return blur === 0 && noise === 0 && jpeg === null;
+function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
 }

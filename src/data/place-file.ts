@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { copyFile, link, open } from 'node:fs/promises';
+import { constants, copyFileSync, linkSync } from 'node:fs';
 
 type Way = 'clone' | 'link' | 'copy';
 const WAYS: readonly Way[] = ['clone', 'link', 'copy'];
@@ -12,22 +11,17 @@ const WAYS: readonly Way[] = ['clone', 'link', 'copy'];
 export class FilePlacer {
   private way = 0;
 
-  /** How the files of this folder could be placed so far. */
-  get used(): Way {
-    return WAYS[this.way]!;
-  }
-
   /**
-   * @param flushed the bytes of `from` are on the disk already, not only on their way
+   * Waits for the system: a link takes less time than going to another thread for it.
+   * @returns how it was done; the bytes of a link are on the disk if they were there before
    * @throws what writing throws; nothing may be at `to` yet
    */
-  async place(from: string, to: string, flushed: boolean): Promise<void> {
+  place(from: string, to: string): Way {
     for (;;) {
       const way = WAYS[this.way]!;
       try {
-        await place(way, from, to);
-        if (way !== 'link' || !flushed) await flush(to);
-        return;
+        place(way, from, to);
+        return way;
       } catch (error) {
         if (way === 'copy' || !refusesWay(error)) throw error;
         this.way = Math.max(this.way, WAYS.indexOf(way) + 1);
@@ -36,19 +30,10 @@ export class FilePlacer {
   }
 }
 
-async function flush(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function place(way: Way, from: string, to: string): Promise<void> {
-  if (way === 'link') return link(from, to);
+function place(way: Way, from: string, to: string): void {
   const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
-  await copyFile(from, to, way === 'clone' ? COPYFILE_EXCL | COPYFILE_FICLONE_FORCE : COPYFILE_EXCL);
+  if (way === 'link') linkSync(from, to);
+  else copyFileSync(from, to, way === 'clone' ? COPYFILE_EXCL | COPYFILE_FICLONE_FORCE : COPYFILE_EXCL);
 }
 
 const REFUSALS = new Set(['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EPERM', 'EMLINK', 'EINVAL', 'ENOTTY']);

@@ -61,7 +61,19 @@ export interface BandStatistics {
   maximum: number[];
 }
 
-/** A tile as the ETL knows it, before it has a split. */
+/** What only the catalogue tells of a tile. */
+export interface TileFacts {
+  /** Of the image, before three were chosen. */
+  bands: number;
+  /** Of the image: uint8, uint16, int16, float32 and so on. */
+  dtype: string;
+  statistics: BandStatistics;
+  /** Ground sampling distance in metres. */
+  gsd?: number;
+  captureDate?: string;
+}
+
+/** What decides where a tile goes, and what the manifest says of it: this is held of all tiles at once. */
 export interface TileRecord {
   id: string;
   /** Of the image that it was cut from. */
@@ -75,15 +87,10 @@ export interface TileRecord {
   content: string;
   width: number;
   height: number;
-  /** Of the image, before three were chosen. */
-  bands: number;
-  /** Of the image: uint8, uint16, int16, float32 and so on. */
-  dtype: string;
   /** Bits of a sample in the tile's own file. */
   depth: 8 | 16;
   /** See perceptual-hash.ts. */
   perceptualHash: string;
-  statistics: BandStatistics;
   /** Share of pixels without data; a tile with any has a mask. */
   emptyShare: number;
   /** Of the centre. */
@@ -94,9 +101,6 @@ export interface TileRecord {
   extent?: Bounds;
   /** For example EPSG:32618. */
   crs?: string;
-  /** Ground sampling distance in metres. */
-  gsd?: number;
-  captureDate?: string;
   sensor?: string;
   fields: ImageFields;
 }
@@ -117,5 +121,5 @@ export interface RejectRecord {
   bands?: number;
   dtype?: string;
   /** What else was found out before it was refused. */
-  known?: Partial<TileRecord>;
+  known?: Partial<TileRecord & TileFacts>;
 }

@@ -115,9 +115,9 @@ function placeBlocks(
 const PRECEDENCE: Readonly<Record<Split, number>> = { train: 0, validation: 1, test: 2 };
 
 function besideAnother(tile: TileRecord, split: Split, other: Split, buffer: number): RejectRecord {
-  const { id, path, window, sha256, width, height, bands, dtype } = tile;
+  const { id, path, window } = tile;
   const detail = `it would be in ${split}, and lies within data.split.buffer ${buffer} of a block in ${other}`;
-  return { id, path, window, sha256, width, height, bands, dtype, reason: 'buffer', detail, known: tile };
+  return { id, path, window, reason: 'buffer', detail };
 }
 
 function missingCoordinates(

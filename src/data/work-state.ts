@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { stateFolder } from '../config/project.js';
@@ -8,7 +8,7 @@ import type { Split } from '../raster/dataset.js';
 import type { PartResult } from './image-part.js';
 
 /** Of the tables below and of what is stored in them: a file of another version is begun again. */
-const STATE_VERSION = 2;
+const STATE_VERSION = 3;
 
 /** What is known of an input image since it was read. */
 export interface KnownImage {
@@ -25,20 +25,26 @@ export interface KnownImage {
  * each. It can be deleted at any time; then everything is read again.
  */
 export class WorkState {
+  private readonly statements = new Map<string, Database.Statement<unknown[]>>();
+
   private constructor(
     private readonly database: Database.Database,
     /** Holds the tiles' files, which the dataset links to. */
     readonly folder: string,
   ) {}
 
-  /**
-   * @param cwd the project folder
-   * @param output absolute path of the dataset folder
-   * @throws HndsrError OUTPUT_UNWRITABLE, DISK_FULL
-   */
-  static open(cwd: string, output: string): WorkState {
+  /** Where the state of a dataset lies, and whether there is any yet. */
+  static place(cwd: string, output: string): { folder: string; isNew: boolean } {
     const name = createHash('sha256').update(output).digest('hex').slice(0, 16);
     const folder = join(stateFolder(cwd), 'etl', name);
+    return { folder, isNew: !existsSync(join(folder, 'state.db')) };
+  }
+
+  /**
+   * @param folder of `place`
+   * @throws HndsrError OUTPUT_UNWRITABLE, DISK_FULL
+   */
+  static open(folder: string): WorkState {
     try {
       mkdirSync(folder, { recursive: true });
       const database = new Database(join(folder, 'state.db'), { timeout: 30_000 });
@@ -69,25 +75,25 @@ export class WorkState {
     }
   }
 
-  /** All images, with the numbers of their parts that are done. */
-  images(): Map<string, KnownImage & { done: number[] }> {
-    const images = new Map<string, KnownImage & { done: number[] }>();
-    for (const image of this.database.prepare<[], KnownImage>('SELECT * FROM images').iterate()) {
-      images.set(image.path, { ...image, done: [] });
-    }
-    const parts = this.database.prepare<[], { path: string; part: number }>('SELECT path, part FROM parts');
-    for (const { path, part } of parts.iterate()) images.get(path)?.done.push(part);
-    return images;
+  /** An image, with the numbers of its parts that are done. */
+  image(path: string): (KnownImage & { done: number[] }) | undefined {
+    const [image] = this.rows<KnownImage>('SELECT * FROM images WHERE path = ?', path);
+    if (image === undefined) return undefined;
+    const parts = this.rows<{ part: number }>('SELECT part FROM parts WHERE path = ? ORDER BY part', path);
+    return { ...image, done: parts.map(({ part }) => part) };
+  }
+
+  /** The paths of all images. */
+  paths(): string[] {
+    return this.rows<{ path: string }>('SELECT path FROM images').map(({ path }) => path);
   }
 
   /** What was made of an image, part by part, and whether it was flushed to the disk with a dataset. */
   results(path: string): (PartResult & { isFlushed: boolean })[] {
-    return this.database
-      .prepare<[string], { result: string; flushed: number }>(
-        'SELECT result, flushed FROM parts WHERE path = ? ORDER BY part',
-      )
-      .all(path)
-      .map(({ result, flushed }) => ({ ...(JSON.parse(result) as PartResult), isFlushed: flushed === 1 }));
+    return this.rows<{ result: string; flushed: number }>(
+      'SELECT result, flushed FROM parts WHERE path = ? ORDER BY part',
+      path,
+    ).map(({ result, flushed }) => ({ ...(JSON.parse(result) as PartResult), isFlushed: flushed === 1 }));
   }
 
   /** Runs changes as one transaction. */
@@ -96,58 +102,75 @@ export class WorkState {
   }
 
   /** Notes that the parts of an image are about to be made; what was known of other bytes of it goes. */
-  begin(image: KnownImage): void {
-    this.forget(image.path);
-    this.database
-      .prepare('INSERT INTO images (path, key, parts, sha256) VALUES (@path, @key, @parts, @sha256)')
-      .run(image);
+  begin({ path, key, parts, sha256 }: KnownImage): void {
+    this.forget(path);
+    this.run('INSERT INTO images (path, key, parts, sha256) VALUES (?, ?, ?, ?)', path, key, parts, sha256);
   }
 
-  finishPart(path: string, part: number, result: PartResult): void {
-    this.database
-      .prepare('INSERT OR REPLACE INTO parts (path, part, result) VALUES (?, ?, ?)')
-      .run(path, part, JSON.stringify(result));
+  /** @param result a PartResult as JSON */
+  finishPart(path: string, part: number, result: string): void {
+    this.run('INSERT OR REPLACE INTO parts (path, part, result) VALUES (?, ?, ?)', path, part, result);
   }
 
   forget(path: string): void {
-    this.database.prepare('DELETE FROM parts WHERE path = ?').run(path);
-    this.database.prepare('DELETE FROM images WHERE path = ?').run(path);
+    this.run('DELETE FROM parts WHERE path = ?', path);
+    this.run('DELETE FROM images WHERE path = ?', path);
   }
 
   /** Splits of the units, and the tiles, of the last dataset that was completed. */
   established(): { key: string; units: Map<string, Split>; tiles: Set<string> } {
-    const rows = <Row>(sql: string): Row[] => this.database.prepare<[], Row>(sql).all();
     return {
       key: this.note('split') ?? '',
       units: new Map(
-        rows<{ unit: string; split: Split }>('SELECT unit, split FROM units').map((r) => [r.unit, r.split]),
+        this.rows<{ unit: string; split: Split }>('SELECT unit, split FROM units').map((r) => [
+          r.unit,
+          r.split,
+        ]),
       ),
-      tiles: new Set(rows<{ id: string }>('SELECT id FROM tiles').map((row) => row.id)),
+      tiles: new Set(this.rows<{ id: string }>('SELECT id FROM tiles').map((row) => row.id)),
     };
   }
 
   /** Notes that a dataset is complete: what it was built of, and where its units and tiles lie. */
   complete(built: Built): void {
-    this.database.transaction(() => {
-      this.database.exec('DELETE FROM units; DELETE FROM tiles; UPDATE parts SET flushed = 1;');
-      const unit = this.database.prepare('INSERT OR IGNORE INTO units (unit, split) VALUES (?, ?)');
-      for (const [name, split] of built.units) unit.run(name, split);
-      const tile = this.database.prepare('INSERT OR IGNORE INTO tiles (id) VALUES (?)');
-      for (const id of built.tiles) tile.run(id);
-      const note = this.database.prepare('INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)');
-      for (const [name, value] of Object.entries(built.notes)) note.run(name, value);
-    })();
+    this.together(() => {
+      this.database.exec(
+        'DELETE FROM units; DELETE FROM tiles; UPDATE parts SET flushed = 1 WHERE flushed = 0;',
+      );
+      for (const [unit, split] of built.units) {
+        this.run('INSERT OR IGNORE INTO units (unit, split) VALUES (?, ?)', unit, split);
+      }
+      for (const id of built.tiles) this.run('INSERT OR IGNORE INTO tiles (id) VALUES (?)', id);
+      for (const [name, value] of Object.entries(built.notes)) {
+        this.run('INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)', name, value);
+      }
+    });
   }
 
   note(name: string): string | undefined {
-    return this.database
-      .prepare<[string], string>('SELECT value FROM notes WHERE name = ?')
-      .pluck()
-      .get(name);
+    return this.rows<{ value: string }>('SELECT value FROM notes WHERE name = ?', name)[0]?.value;
   }
 
   close(): void {
     this.database.close();
+  }
+
+  private run(sql: string, ...values: unknown[]): void {
+    this.statement(sql).run(...values);
+  }
+
+  private rows<Row>(sql: string, ...values: unknown[]): Row[] {
+    return this.statement(sql).all(...values) as Row[];
+  }
+
+  /** Kept, since preparing one takes as long as running it. */
+  private statement(sql: string): Database.Statement<unknown[]> {
+    let statement = this.statements.get(sql);
+    if (statement === undefined) {
+      statement = this.database.prepare<unknown[]>(sql);
+      this.statements.set(sql, statement);
+    }
+    return statement;
   }
 }
 

@@ -1,14 +1,17 @@
+import { statSync } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, relative, sep } from 'node:path';
+import { setImmediate as afterEvents } from 'node:timers/promises';
 import { glob } from 'tinyglobby';
 import { HndsrError } from '../../errors.js';
-import { mapConcurrently } from '../pool.js';
 import type { ImageFields, InputImage } from '../records.js';
 import type { ImageInput } from './input.js';
 import { readSidecar, SIDECAR_FILE } from './sidecar.js';
 
 const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.gif', '.avif']);
-const STATS_AT_ONCE = 16;
+/** Files that are looked at before events are. */
+const STATS_AT_ONCE = 256;
+const NO_FIELDS: ImageFields = { columns: {} };
 
 export function isImagePath(path: string): boolean {
   return EXTENSIONS.has(extname(path).toLowerCase());
@@ -103,19 +106,28 @@ export async function listGlob(pattern: string): Promise<ImageInput> {
 
 async function inputOf({ files, ignored, links }: Scan, name: string, folder: string): Promise<ImageInput> {
   const sidecar = await readSidecar(folder);
-  const images = await mapConcurrently(files, STATS_AT_ONCE, ({ path, absolute }) =>
-    localImage(path, absolute, sidecar.get(path)),
-  );
+  const images: InputImage[] = [];
+  for (const [index, { path, absolute }] of files.entries()) {
+    if (index % STATS_AT_ONCE === 0) await afterEvents();
+    images.push(localImage(path, absolute, sidecar.get(path)));
+  }
   return { images, ignored, links, rejects: [], name, folder, fetch: async () => {} };
 }
 
-/** A file that cannot be looked at is listed too: reading it will say why. */
-export async function localImage(
-  path: string,
-  absolute: string,
-  fields: ImageFields = { columns: {} },
-): Promise<InputImage> {
-  const found = await stat(absolute, { bigint: true }).catch(() => undefined);
+/**
+ * A file that cannot be looked at is listed too: reading it will say why. This waits for the file system: a look takes
+ * less time than going to another thread for it.
+ */
+export function localImage(path: string, absolute: string, fields: ImageFields = NO_FIELDS): InputImage {
+  const found = lookAt(absolute);
   const state = found === undefined ? 'unknown' : `${found.mtimeNs}-${found.ino}`;
   return { path, absolute, size: Number(found?.size ?? 0), state, fields };
+}
+
+function lookAt(path: string) {
+  try {
+    return statSync(path, { bigint: true });
+  } catch {
+    return undefined;
+  }
 }

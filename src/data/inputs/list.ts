@@ -2,14 +2,11 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { ParquetReader } from '@dsnp/parquetjs';
 import { HndsrError } from '../../errors.js';
-import { mapConcurrently } from '../pool.js';
 import type { InputImage, RejectRecord } from '../records.js';
 import { tileId } from '../tile-id.js';
 import { type FieldsRow, fieldsRow, parseTable } from './fields.js';
 import { localImage } from './folder.js';
 import type { ImageInput } from './input.js';
-
-const STATS_AT_ONCE = 16;
 
 /**
  * The images that a CSV or Parquet table names in its column `path`: relative to the table's folder, absolute, or
@@ -32,7 +29,7 @@ export async function listTable(
   refuseTwice(rows, file);
   const folder = dirname(file);
   const local = rows.filter(({ path }) => !path.startsWith('s3://'));
-  const images = await mapConcurrently(local, STATS_AT_ONCE, ({ path, fields }) => {
+  const images = local.map(({ path, fields }) => {
     const absolute = isAbsolute(path) ? path : resolve(folder, path);
     return localImage(stablePath(absolute, folder), absolute, fields);
   });
