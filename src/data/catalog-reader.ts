@@ -1,55 +1,38 @@
-import { ParquetReader } from '@dsnp/parquetjs';
 import { HndsrError } from '../errors.js';
 import { CATALOG_VERSION, type CatalogRow, catalogRowSchema, VERSION_KEY } from './catalog.js';
+import { parquetRows } from './parquet-rows.js';
 
 /**
  * The rows of a catalogue, one after the other.
  * @throws HndsrError DATASET_MISSING, DATASET_INVALID naming the file
  */
 export async function* readCatalog(path: string): AsyncGenerator<CatalogRow> {
-  const reader = await ParquetReader.openFile(path).catch((error: NodeJS.ErrnoException) => {
-    const isMissing = error.code === 'ENOENT';
-    throw new HndsrError(
-      isMissing ? 'DATASET_MISSING' : 'DATASET_INVALID',
-      isMissing ? `${path} was not found` : `${path} cannot be read: ${String(error.message ?? error)}`,
-      { hint: 'Build the dataset again with `hndsr etl`.', cause: error },
-    );
+  const rows = parquetRows(path, ({ key_value_metadata }) => {
+    const version = key_value_metadata?.find(({ key }) => key === VERSION_KEY)?.value;
+    if (version === String(CATALOG_VERSION)) return;
+    throw invalid(`${path} is a catalogue of version ${String(version)}, not ${CATALOG_VERSION}`);
   });
   try {
-    const version = reader.getMetadata()[VERSION_KEY];
-    if (version !== String(CATALOG_VERSION)) {
-      throw new HndsrError(
-        'DATASET_INVALID',
-        `${path} is a catalogue of version ${String(version)}, not ${CATALOG_VERSION}`,
-        {
-          hint: 'Build the dataset again with `hndsr etl`.',
-        },
-      );
-    }
-    const cursor = reader.getCursor();
-    for (let row = await cursor.next(); row !== null; row = await cursor.next()) {
-      yield parseRow(row as Record<string, unknown>, path);
-    }
-  } finally {
-    await reader.close();
+    for await (const row of rows) yield parseRow(row, path);
+  } catch (error) {
+    if (error instanceof HndsrError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') throw invalid(`${path} cannot be read: ${message}`, error);
+    throw new HndsrError('DATASET_MISSING', `${path} was not found`, { hint: REBUILD, cause: error });
   }
 }
 
 function parseRow(row: Record<string, unknown>, path: string): CatalogRow {
-  const plain = Object.fromEntries(
-    Object.entries(row).map(([name, value]) => {
-      const list = (value as { list?: { element: number }[] } | null)?.list;
-      return [name, list === undefined ? (value ?? null) : list.map(({ element }) => element)];
-    }),
-  );
+  // A list that is null comes as undefined.
+  const plain = Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value ?? null]));
   const result = catalogRowSchema.safeParse(plain);
   if (result.success) return result.data;
   const { path: column, message } = result.error.issues[0]!;
-  throw new HndsrError(
-    'DATASET_INVALID',
-    `${path}: row ${String(plain.id)}: ${column.join('.')}: ${message}`,
-    {
-      hint: 'Build the dataset again with `hndsr etl`.',
-    },
-  );
+  throw invalid(`${path}: row ${String(row.id)}: ${column.join('.')}: ${message}`);
+}
+
+const REBUILD = 'Build the dataset again with `hndsr etl`.';
+
+function invalid(message: string, cause?: unknown): HndsrError {
+  return new HndsrError('DATASET_INVALID', message, { hint: REBUILD, cause });
 }

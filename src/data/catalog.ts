@@ -1,7 +1,4 @@
-import { createWriteStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { finished } from 'node:stream/promises';
-import { ParquetSchema, ParquetWriter } from '@dsnp/parquetjs';
 import {
   type DataType,
   Field,
@@ -14,6 +11,8 @@ import {
   type Vector,
   vectorFromArray,
 } from 'apache-arrow';
+import type { SchemaElement } from 'hyparquet';
+import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { z } from 'zod';
 import { SPLITS, type Split } from '../raster/dataset.js';
 import { REJECT_REASONS, type RejectRecord, type TileFacts, type TileRecord } from './records.js';
@@ -137,22 +136,38 @@ const ROWS_AT_ONCE = 2000;
  * @throws Error naming the row and column that does not fit the schema: a fault of the program, not of a user
  */
 export async function writeCatalog(path: string, rows: Iterable<CatalogRow>): Promise<void> {
-  const file = createWriteStream(path);
-  const writer = await ParquetWriter.openStream(parquetSchema(), file, { rowGroupSize: ROWS_AT_ONCE });
-  writer.setMetadata(VERSION_KEY, String(CATALOG_VERSION));
-  let first = 0;
-  for (const some of groupsOf(rows)) {
-    for (const row of catalogTable(some, first)) await writer.appendRow(parquetRow(row!.toJSON()));
-    first += some.length;
-  }
-  await writer.close();
-  await finished(file);
-  const written = await open(path, 'r');
+  const bytes = new ByteWriter();
+  const writer = new ParquetWriter({
+    writer: bytes,
+    schema: PARQUET_SCHEMA,
+    kvMetadata: [{ key: VERSION_KEY, value: String(CATALOG_VERSION) }],
+    createdBy: 'hndsr',
+  });
+  const file = await open(path, 'w');
+  const flush = async (): Promise<void> => {
+    await file.writeFile(bytes.getBytes());
+    bytes.index = 0;
+  };
   try {
-    await written.sync();
+    let first = 0;
+    for (const some of groupsOf(rows)) {
+      const table = catalogTable(some, first);
+      const columnData = CATALOG_SCHEMA.fields.map(({ name }) => ({ name, data: columnOf(table, name) }));
+      await writer.write({ columnData, rowGroupSize: ROWS_AT_ONCE });
+      await flush();
+      first += some.length;
+    }
+    await writer.finish();
+    await flush();
+    await file.sync();
   } finally {
-    await written.close();
+    await file.close();
   }
+}
+
+function columnOf(table: Table, name: string): unknown[] {
+  const values = [...table.getChild(name)!];
+  return LIST_COLUMNS.has(name) ? values.map((list) => (list === null ? null : [...list])) : values;
 }
 
 function* groupsOf(rows: Iterable<CatalogRow>): Generator<CatalogRow[]> {
@@ -184,26 +199,20 @@ export function catalogTable(rows: readonly CatalogRow[], first = 0): Table {
   return new Table(CATALOG_SCHEMA, Object.fromEntries(columns));
 }
 
-function parquetSchema(): ParquetSchema {
-  const fields = CATALOG_SCHEMA.fields.map(({ name, nullable }) => {
-    const optional = nullable;
+/** The same columns as Parquet has them: the root first, then each, a list with what it holds. */
+const PARQUET_SCHEMA: SchemaElement[] = [
+  { name: 'root', num_children: CATALOG_SCHEMA.fields.length },
+  ...CATALOG_SCHEMA.fields.flatMap(({ name, nullable }): SchemaElement[] => {
+    const repetition_type = nullable ? 'OPTIONAL' : 'REQUIRED';
     if (LIST_COLUMNS.has(name)) {
-      const element = { type: 'DOUBLE' as const, compression: 'SNAPPY' as const };
       return [
-        name,
-        { type: 'LIST' as const, optional, fields: { list: { repeated: true, fields: { element } } } },
+        { name, converted_type: 'LIST', repetition_type, num_children: 1 },
+        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+        { name: 'element', type: 'DOUBLE', repetition_type: 'REQUIRED' },
       ];
     }
-    const type = WHOLE_COLUMNS.has(name) ? 'INT32' : REAL_COLUMNS.has(name) ? 'DOUBLE' : 'UTF8';
-    return [name, { type: type as 'INT32', optional, compression: 'SNAPPY' as const }];
-  });
-  return new ParquetSchema(Object.fromEntries(fields));
-}
-
-function parquetRow(row: Record<string, unknown>): Record<string, unknown> {
-  for (const name of LIST_COLUMNS) {
-    const values = row[name] as Iterable<number> | null;
-    row[name] = values === null ? null : { list: Array.from(values, (element) => ({ element })) };
-  }
-  return row;
-}
+    if (WHOLE_COLUMNS.has(name)) return [{ name, type: 'INT32', repetition_type }];
+    if (REAL_COLUMNS.has(name)) return [{ name, type: 'DOUBLE', repetition_type }];
+    return [{ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type }];
+  }),
+];

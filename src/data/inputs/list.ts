@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
-import { ParquetReader } from '@dsnp/parquetjs';
 import { HndsrError } from '../../errors.js';
+import { parquetRows } from '../parquet-rows.js';
 import type { InputImage, RejectRecord } from '../records.js';
 import { tileId } from '../tile-id.js';
 import { type FieldsRow, fieldsRow, parseTable } from './fields.js';
@@ -25,7 +25,7 @@ export async function listTable(
   });
   const rows = /\.csv$/i.test(file)
     ? parseTable(await readFile(file, 'utf8'), file)
-    : await parquetRows(file);
+    : await parquetTable(file);
   refuseTwice(rows, file);
   const folder = dirname(file);
   const local = rows.filter(({ path }) => !path.startsWith('s3://'));
@@ -83,30 +83,25 @@ function refuseTwice(rows: readonly FieldsRow[], file: string): void {
   }
 }
 
-async function parquetRows(file: string): Promise<FieldsRow[]> {
+async function parquetTable(file: string): Promise<FieldsRow[]> {
   const rows: FieldsRow[] = [];
   try {
-    const reader = await ParquetReader.openFile(file);
-    try {
-      const cursor = reader.getCursor();
-      for (let row = await cursor.next(); row !== null; row = await cursor.next()) {
-        const values = Object.entries(row as Record<string, unknown>).filter(([, value]) => value !== null);
-        const text = Object.fromEntries(values.map(([name, value]) => [name, String(value)]));
-        rows.push(fieldsRow(text, file, rows.length + 1, ''));
-      }
-    } finally {
-      await reader.close();
+    for await (const row of parquetRows(file)) {
+      const values = Object.entries(row).filter(([, value]) => value !== null && value !== undefined);
+      const text = Object.fromEntries(values.map(([name, value]) => [name, textOf(value)]));
+      rows.push(fieldsRow(text, file, rows.length + 1, ''));
     }
   } catch (error) {
     if (error instanceof HndsrError) throw error;
-    throw new HndsrError(
-      'INPUT_INVALID',
-      `${file} cannot be read as Parquet: ${String((error as Error)?.message ?? error)}`,
-      {
-        hint: 'Write it again, or give the list as CSV.',
-        cause: error,
-      },
-    );
+    throw new HndsrError('INPUT_INVALID', `${file} cannot be read as Parquet: ${(error as Error).message}`, {
+      hint: 'Write it again, with Snappy or gzip or without compression, or give the list as CSV.',
+      cause: error,
+    });
   }
   return rows;
+}
+
+/** Dates as ISO 8601 has them, all else as it prints. */
+function textOf(value: unknown): string {
+  return value instanceof Date ? value.toISOString() : String(value);
 }

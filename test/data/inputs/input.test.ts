@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ParquetSchema, ParquetWriter } from '@dsnp/parquetjs';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openInput } from '../../../src/data/inputs/input.js';
 
@@ -14,6 +14,17 @@ beforeEach(async () => {
   }
 });
 afterEach(() => rm(cwd, { recursive: true }));
+
+/** As another program writes one. */
+async function writeParquet(path: string, compression: string): Promise<void> {
+  const connection = await (await DuckDBInstance.create(':memory:')).connect();
+  await connection.run(
+    `COPY (SELECT * FROM (VALUES
+      ('scenes/a/two.tif', -3.25::DOUBLE, 'oli', 2020::BIGINT), ('scenes/a/one.png', NULL, NULL, 2019)
+    ) AS t (path, latitude, sensor, year)) TO '${path}' (FORMAT PARQUET, COMPRESSION ${compression})`,
+  );
+  connection.closeSync();
+}
 
 const open = (input: string, lowResolution: string | null = null) =>
   openInput({ cwd, input, endpoint: null, lowResolution, cache: join(cwd, 'cache') });
@@ -53,23 +64,24 @@ describe('an input', () => {
     expect(rejects).toMatchObject([{ path: 'a/gone.png', reason: 'unreadable' }]);
   });
 
-  it('is a list as Parquet', async () => {
-    const schema = new ParquetSchema({
-      path: { type: 'UTF8' },
-      latitude: { type: 'DOUBLE', optional: true },
-      sensor: { type: 'UTF8', optional: true },
-    });
-    const writer = await ParquetWriter.openFile(schema, join(cwd, 'list.parquet'));
-    await writer.appendRow({ path: 'scenes/a/two.tif', latitude: -3.25, sensor: 'oli' });
-    await writer.appendRow({ path: 'scenes/a/one.png' });
-    await writer.close();
+  it.each(['snappy', 'gzip', 'brotli', 'uncompressed'])('is a list as Parquet, %s', async (compression) => {
+    await writeParquet(join(cwd, 'list.parquet'), compression);
     const { images } = await open('list.parquet');
-    expect(images.map(({ path, fields }) => [path, fields.latitude, fields.sensor])).toEqual([
-      ['scenes/a/one.png', undefined, undefined],
-      ['scenes/a/two.tif', -3.25, 'oli'],
+    expect(images.map(({ path, fields }) => [path, fields.latitude, fields.sensor, fields.columns])).toEqual([
+      ['scenes/a/one.png', undefined, undefined, { year: '2019' }],
+      ['scenes/a/two.tif', -3.25, 'oli', { latitude: '-3.25', sensor: 'oli', year: '2020' }],
     ]);
+  });
+
+  it('that cannot be read as Parquet is an error', async () => {
     await writeFile(join(cwd, 'bad.parquet'), 'this is no Parquet file, but long enough');
     await expect(open('bad.parquet')).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+    await writeParquet(join(cwd, 'odd.parquet'), 'zstd');
+    await expect(open('odd.parquet')).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      message: expect.stringMatching(/ZSTD/),
+      hint: expect.stringMatching(/Snappy/),
+    });
   });
 
   it('that names an image twice, or is not there, is an error', async () => {
