@@ -196,12 +196,12 @@ function sumVectors(at: usize, steps: i32, bands: i32, band: i32, sums: usize): 
     }
     const first = i16x8.extend_low_i8x16_u(levels);
     const last = i16x8.extend_high_i8x16_u(levels);
-    total = i32x4.add(total, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(levels)));
+    total = i32x4.add(total, sumsOfFour(levels));
     squares = i32x4.add(squares, i32x4.add(i32x4.dot_i16x8_s(first, first), i32x4.dot_i16x8_s(last, last)));
     least = i8x16.min_u(least, levels);
     greatest = i8x16.max_u(greatest, levels);
     const top = v128.and(i8x16.eq(levels, i8x16.splat(-1)), i8x16.splat(1));
-    tops = i32x4.add(tops, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(top)));
+    tops = i32x4.add(tops, sumsOfFour(top));
     at += bands << 4;
   }
   add(sums, sumOfLanes(total));
@@ -215,27 +215,44 @@ function sumVectors(at: usize, steps: i32, bands: i32, band: i32, sums: usize): 
   }
 }
 
-/** Sums of the samples between one edge and the next, over all rows; the sums must be less than 2^32. */
-export function sumCells(source: usize, rowLength: i32, height: i32, edges: usize, cells: i32, sums: usize): void {
-  for (let y = 0; y < height; y++) {
-    const row = source + y * rowLength;
+/**
+ * Adds the samples between one edge and the next to the sums of the cells: row y of an image of `height` rows is in
+ * row y * cells / height of them.
+ * @param begin the first of the rows that are given
+ */
+export function sumCells(
+  source: usize,
+  rowLength: i32,
+  begin: i32,
+  rows: i32,
+  height: i32,
+  edges: usize,
+  cells: i32,
+  sums: usize,
+): void {
+  for (let y = begin; y < begin + rows; y++) {
+    const target = sums + ((<i32>((<i64>y * cells) / height) * cells) << 3);
     for (let cell = 0; cell < cells; cell++) {
-      let at = row + load<i32>(edges + (cell << 2));
-      const end = row + load<i32>(edges + ((cell + 1) << 2));
+      let at = source + load<i32>(edges + (cell << 2));
+      const end = source + load<i32>(edges + ((cell + 1) << 2));
       let total = i32x4.splat(0);
-      for (; at + 16 <= end; at += 16) {
-        total = i32x4.add(total, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(v128.load(at))));
+      for (; at + 16 <= end; at += 16) total = i32x4.add(total, sumsOfFour(v128.load(at)));
+      if (at + 8 <= end) {
+        total = i32x4.add(total, sumsOfFour(v128.load64_zero(at)));
+        at += 8;
       }
-      let sum =
-        i32x4.extract_lane(total, 0) +
-        i32x4.extract_lane(total, 1) +
-        i32x4.extract_lane(total, 2) +
-        i32x4.extract_lane(total, 3);
-      for (; at < end; at++) sum += <i32>load<u8>(at);
-      const place = sums + (cell << 2);
-      store<i32>(place, load<i32>(place) + sum);
+      let sum = sumOfLanes(total);
+      for (; at < end; at++) sum += <f64>load<u8>(at);
+      add(target + (cell << 3), sum);
     }
+    source += rowLength;
   }
+}
+
+// @ts-expect-error: decorator
+@inline
+function sumsOfFour(bytes: v128): v128 {
+  return i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(bytes));
 }
 
 /**
@@ -326,4 +343,37 @@ function unfilterPaeth(rows: usize, end: usize, target: usize, above: usize): vo
     above += 3;
   }
 }
+/**
+ * The lowest frequencies of a square of numbers: the first `frequencies` terms each way of its cosine transform.
+ * @param basis `frequencies` rows of `side` numbers
+ * @param across room for side x frequencies numbers
+ */
+export function lowFrequencies(
+  square: usize,
+  side: i32,
+  basis: usize,
+  frequencies: i32,
+  across: usize,
+  terms: usize,
+): void {
+  for (let y = 0; y < side; y++) {
+    for (let frequency = 0; frequency < frequencies; frequency++) {
+      let sum: f64 = 0;
+      for (let x = 0; x < side; x++) {
+        sum += load<f64>(square + ((y * side + x) << 3)) * load<f64>(basis + ((frequency * side + x) << 3));
+      }
+      store<f64>(across + ((y * frequencies + frequency) << 3), sum);
+    }
+  }
+  for (let down = 0; down < frequencies; down++) {
+    for (let frequency = 0; frequency < frequencies; frequency++) {
+      let sum: f64 = 0;
+      for (let y = 0; y < side; y++) {
+        sum += load<f64>(across + ((y * frequencies + frequency) << 3)) * load<f64>(basis + ((down * side + y) << 3));
+      }
+      store<f64>(terms + ((down * frequencies + frequency) << 3), sum);
+    }
+  }
+}
+
 export { deflateRows } from './deflate';

@@ -11,17 +11,47 @@ export interface TileAssignment {
   budget: number;
 }
 
-export type TileRequest = { number: number; job: PartJob };
+export type TileRequest = { number: number; job: PartJob }[];
 export type TileAnswer = { number: number } & ({ answer: PartAnswer } | { error: ThreadError });
+
+/** While one waits for a decoder, the thread works on another. */
+const JOBS_AT_ONCE = 3;
+/** Waking the other thread takes as long as a tenth of a tile: some answers go together. */
+const ANSWERS_AT_ONCE = 4;
 
 const port = parentPort!;
 const { settings, folder, budget } = workerData as TileAssignment;
 const shared = new Budget(budget);
+const waiting: TileRequest = [];
+let working = 0;
+let ready: TileAnswer[] = [];
 
-port.on('message', async ({ number, job }: TileRequest) => {
-  try {
-    port.postMessage({ number, answer: await makePart(job, settings, folder, shared) } satisfies TileAnswer);
-  } catch (error) {
-    port.postMessage({ number, error: describeError(error) } satisfies TileAnswer);
-  }
+port.on('message', (jobs: TileRequest) => {
+  waiting.push(...jobs);
+  while (working < JOBS_AT_ONCE && waiting.length > 0) void work();
 });
+
+async function work(): Promise<void> {
+  working++;
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const { number, job } = next;
+    try {
+      answer({ number, answer: await makePart(job, settings, folder, shared) });
+    } catch (error) {
+      answer({ number, error: describeError(error) });
+    }
+  }
+  working--;
+}
+
+function answer(one: TileAnswer): void {
+  ready.push(one);
+  if (ready.length >= ANSWERS_AT_ONCE) send();
+  // Those that are worked on in one go end before this.
+  else if (ready.length === 1) setImmediate(send);
+}
+
+function send(): void {
+  if (ready.length > 0) port.postMessage(ready);
+  ready = [];
+}

@@ -6,8 +6,8 @@ import { Budget } from './pool.js';
 
 /** Decoded pixels that are held at a time, by all threads together: about 400 MB of 8-bit RGB. */
 const PIXEL_BUDGET = 2 ** 27;
-/** Jobs that a thread has at hand: while one waits for the disk or a decoder, it works on another. */
-const JOBS_AT_HAND = 3;
+/** Jobs that a thread has at hand: while some wait for a decoder, or answers are on their way, it works on others. */
+const JOBS_AT_HAND = 8;
 
 export interface TileMakers {
   /** How many jobs it is of use to have under way. */
@@ -61,9 +61,16 @@ interface Wanted {
   reject: (error: Error) => void;
 }
 
+interface Thread {
+  worker: Worker;
+  wanted: Map<number, Wanted>;
+  /** Jobs that are not sent yet. */
+  waiting: TileRequest;
+}
+
 class ThreadedTileMakers implements TileMakers {
   readonly capacity: number;
-  private readonly threads: { worker: Worker; wanted: Map<number, Wanted> }[];
+  private readonly threads: Thread[];
   private jobs = 0;
 
   constructor(threads: number, settings: TileSettings, folder: string) {
@@ -77,7 +84,9 @@ class ThreadedTileMakers implements TileMakers {
     const number = this.jobs++;
     return new Promise((resolve, reject) => {
       idlest.wanted.set(number, { resolve, reject });
-      idlest.worker.postMessage({ number, job } satisfies TileRequest);
+      // Jobs that are asked for together go together.
+      if (idlest.waiting.push({ number, job }) > 1) return;
+      setImmediate(() => idlest.worker.postMessage(idlest.waiting.splice(0)));
     });
   }
 
@@ -85,14 +94,16 @@ class ThreadedTileMakers implements TileMakers {
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));
   }
 
-  private start(workerData: TileAssignment): { worker: Worker; wanted: Map<number, Wanted> } {
+  private start(workerData: TileAssignment): Thread {
     const worker = new Worker(new URL('image-thread.js', import.meta.url), { workerData });
     const wanted = new Map<number, Wanted>();
-    worker.on('message', (message: TileAnswer) => {
-      const { resolve, reject } = wanted.get(message.number)!;
-      wanted.delete(message.number);
-      if ('error' in message) reject(reviveError(message.error));
-      else resolve(message.answer);
+    worker.on('message', (answers: TileAnswer[]) => {
+      for (const message of answers) {
+        const { resolve, reject } = wanted.get(message.number)!;
+        wanted.delete(message.number);
+        if ('error' in message) reject(reviveError(message.error));
+        else resolve(message.answer);
+      }
     });
     const fail = (error: Error): void => {
       for (const { reject } of wanted.values()) reject(error);
@@ -100,6 +111,6 @@ class ThreadedTileMakers implements TileMakers {
     };
     worker.on('error', fail);
     worker.on('exit', (code) => fail(new Error(`a thread that makes tiles ended with code ${code}`)));
-    return { worker, wanted };
+    return { worker, wanted, waiting: [] };
   }
 }

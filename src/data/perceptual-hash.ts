@@ -1,5 +1,5 @@
 import type { RasterImage } from '../raster/image.js';
-import { sumCells } from '../raster/pixels.js';
+import { lowFrequencies, sumCells } from '../raster/pixels.js';
 
 /** Side of the small grey picture that is looked at, and of its lowest frequencies. */
 const SIDE = 32;
@@ -7,9 +7,9 @@ const FREQUENCIES = 8;
 /** Side of the coarse picture that a match is checked with. */
 const COARSE = 8;
 
-/** First rows of the orthonormal DCT-II of SIDE samples. */
-const BASIS = Array.from({ length: FREQUENCIES }, (_, frequency) =>
-  Float64Array.from({ length: SIDE }, (_, at) => Math.cos((Math.PI * (at + 0.5) * frequency) / SIDE)),
+/** First rows of the DCT-II of SIDE samples. */
+const BASIS = Float64Array.from({ length: FREQUENCIES * SIDE }, (_, index) =>
+  Math.cos((Math.PI * ((index % SIDE) + 0.5) * Math.floor(index / SIDE)) / SIDE),
 );
 
 /**
@@ -20,7 +20,7 @@ const BASIS = Array.from({ length: FREQUENCIES }, (_, frequency) =>
  */
 export function perceptualHash(image: RasterImage): string {
   const grey = greyThumbnail(image);
-  const terms = lowFrequencies(grey);
+  const terms = lowFrequencies(grey, SIDE, BASIS);
   // The first is the mean, which says nothing of what there is to see.
   const median = medianOf(terms.subarray(1));
   let bits = '';
@@ -58,26 +58,6 @@ function sumDeepCells(data: Uint16Array, height: number, edges: Int32Array): Flo
     }
   }
   return sums;
-}
-
-function lowFrequencies(grey: Float64Array): Float64Array {
-  const across = new Float64Array(SIDE * FREQUENCIES);
-  for (let y = 0; y < SIDE; y++) {
-    for (let frequency = 0; frequency < FREQUENCIES; frequency++) {
-      let sum = 0;
-      for (let x = 0; x < SIDE; x++) sum += grey[y * SIDE + x]! * BASIS[frequency]![x]!;
-      across[y * FREQUENCIES + frequency] = sum;
-    }
-  }
-  const terms = new Float64Array(FREQUENCIES * FREQUENCIES);
-  for (let down = 0; down < FREQUENCIES; down++) {
-    for (let frequency = 0; frequency < FREQUENCIES; frequency++) {
-      let sum = 0;
-      for (let y = 0; y < SIDE; y++) sum += across[y * FREQUENCIES + frequency]! * BASIS[down]![y]!;
-      terms[down * FREQUENCIES + frequency] = sum;
-    }
-  }
-  return terms;
 }
 
 function medianOf(values: Float64Array): number {

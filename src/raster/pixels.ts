@@ -38,10 +38,20 @@ interface Kernels {
   sumCells(
     source: number,
     rowLength: number,
+    begin: number,
+    rows: number,
     height: number,
     edges: number,
     cells: number,
     sums: number,
+  ): void;
+  lowFrequencies(
+    square: number,
+    side: number,
+    basis: number,
+    frequencies: number,
+    across: number,
+    terms: number,
   ): void;
   unfilter(rows: number, length: number, height: number, target: number): number;
   deflateRows(
@@ -66,7 +76,7 @@ const SLACK = 32;
 /** What is worked on at a time, so that a large image does not take its size again. */
 const CHUNK_BYTES = 2 ** 22;
 
-type Numbers = Uint8Array | Int32Array;
+type Numbers = Uint8Array | Int32Array | Float64Array;
 
 /** Puts arrays into the kernels' memory one after the other, and makes room for zeros after them. */
 function place(arrays: readonly Numbers[], room: number): { at: number[]; room: number } {
@@ -216,18 +226,28 @@ export function sumCells(data: Uint8Array, height: number, edges: Int32Array): F
   const cells = edges.length - 1;
   const rowLength = edges[cells]!;
   const sums = new Float64Array(cells * cells);
-  // Row by row of cells: those that lie in one are neighbours.
-  for (let row = 0; row < cells; row++) {
-    const [from, to] = [Math.ceil((row * height) / cells), Math.ceil(((row + 1) * height) / cells)];
-    for (const chunk of chunksOf({ from, count: to - from }, rowLength)) {
-      const source = data.subarray(chunk.from * rowLength, (chunk.from + chunk.count) * rowLength);
-      const { at, room } = place([source, edges], cells * 4);
-      kernels.sumCells(at[0]!, rowLength, chunk.count, at[1]!, cells, room);
-      const summed = new Uint32Array(kernels.memory.buffer, room, cells);
-      for (let cell = 0; cell < cells; cell++) sums[row * cells + cell]! += summed[cell]!;
-    }
+  for (const { from, count } of chunksOf({ from: 0, count: height }, rowLength)) {
+    const source = data.subarray(from * rowLength, (from + count) * rowLength);
+    const { at, room } = place([source, edges], sums.byteLength);
+    kernels.sumCells(...([at[0]!, rowLength, from, count, height, at[1]!, cells, room] as const));
+    const summed = new Float64Array(kernels.memory.buffer, room, sums.length);
+    for (let cell = 0; cell < sums.length; cell++) sums[cell]! += summed[cell]!;
   }
   return sums;
+}
+
+/**
+ * The first terms, each way, of a square's cosine transform.
+ * @param square side x side
+ * @param basis the transform's rows, one frequency after the other
+ * @returns frequencies x frequencies
+ */
+export function lowFrequencies(square: Float64Array, side: number, basis: Float64Array): Float64Array {
+  const frequencies = basis.length / side;
+  const { at, room } = place([square, basis], 0);
+  const terms = reserve(room, side * frequencies * 8, frequencies * frequencies * 8);
+  kernels.lowFrequencies(at[0]!, side, at[1]!, frequencies, room, terms);
+  return new Float64Array(kernels.memory.buffer, terms, frequencies * frequencies).slice();
 }
 
 /**

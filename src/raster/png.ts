@@ -74,13 +74,13 @@ export function decodePlainPng(
   bytes: Uint8Array,
   maxPixels: number,
 ): (RasterImage & { data: Uint8Array }) | undefined {
-  const size = plainPngSize(bytes);
-  if (size === undefined || size.width * size.height > maxPixels) return undefined;
-  const { width, height } = size;
+  const found = plainChunks(bytes);
+  if (found === undefined || found.width * found.height > maxPixels) return undefined;
+  const { width, height, chunks } = found;
   const parts: Uint8Array[] = [];
-  for (const { name, content, isSound } of chunksOf(bytes)) {
-    if (!isSound) return undefined;
-    if (name === 'IDAT') parts.push(content);
+  for (const { name, covered, checksum } of chunks) {
+    if (crc32(covered) !== checksum) return undefined;
+    if (name === 'IDAT') parts.push(covered.subarray(4));
   }
   const length = width * 3;
   const expected = height * (length + 1);
@@ -98,44 +98,33 @@ export function decodePlainPng(
 
 /** The size of such a file, from its chunks, none of which is decoded. */
 export function plainPngSize(bytes: Uint8Array): { width: number; height: number } | undefined {
-  if (bytes.length < 57 || !SIGNATURE.equals(bytes.subarray(0, 8))) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const kind = [bytes[24], bytes[25], bytes[26], bytes[27], bytes[28]];
-  if (kind.join() !== `8,${RGB},0,0,0`) return undefined;
-  let last = '';
-  for (const { name } of chunksOf(bytes)) {
-    if (!HARMLESS.has(name)) return undefined;
-    last = name;
-  }
-  const [width, height] = [view.getUint32(16), view.getUint32(20)];
-  return last === 'IEND' && width > 0 && height > 0 ? { width, height } : undefined;
+  const found = plainChunks(bytes);
+  return found && { width: found.width, height: found.height };
 }
 
 interface Chunk {
   name: string;
-  content: Uint8Array;
-  /** Its checksum is right; looked at when it is asked for. */
-  readonly isSound: boolean;
+  /** What its checksum is of: the name and the content. */
+  covered: Uint8Array;
+  checksum: number;
 }
 
-/** The chunks up to IEND, or to where they make no sense. */
-function* chunksOf(bytes: Uint8Array): Generator<Chunk> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 8; at + 12 <= bytes.length; ) {
-    const length = view.getUint32(at);
-    const end = at + 12 + length;
-    if (end > bytes.length) return;
-    const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-    const sum = view.getUint32(end - 4);
-    const covered = bytes.subarray(at + 4, end - 4);
-    yield {
-      name,
-      content: covered.subarray(4),
-      get isSound() {
-        return crc32(covered) === sum;
-      },
-    };
-    if (name === 'IEND') return;
+/** The chunks up to IEND of a file that has plain ones only. */
+function plainChunks(bytes: Uint8Array): { width: number; height: number; chunks: Chunk[] } | undefined {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // Depth, colours, and the only ways to compress, filter and order.
+  if (view.length < 57 || !SIGNATURE.equals(view.subarray(0, 8)) || view.readUInt32BE(24) !== 0x08_02_00_00)
+    return undefined;
+  const [width, height] = [view.readUInt32BE(16), view.readUInt32BE(20)];
+  if (view[28] !== 0 || width === 0 || height === 0) return undefined;
+  const chunks: Chunk[] = [];
+  for (let at = 8; at + 12 <= view.length; ) {
+    const end = at + 12 + view.readUInt32BE(at);
+    const name = view.toString('latin1', at + 4, at + 8);
+    if (end > view.length || !HARMLESS.has(name)) return undefined;
+    chunks.push({ name, covered: view.subarray(at + 4, end - 4), checksum: view.readUInt32BE(end - 4) });
+    if (name === 'IEND') return { width, height, chunks };
     at = end;
   }
+  return undefined;
 }
