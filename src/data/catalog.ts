@@ -1,20 +1,10 @@
 import { open } from 'node:fs/promises';
-import {
-  type DataType,
-  Field,
-  Float64,
-  Int32,
-  List,
-  Schema,
-  Table,
-  Utf8,
-  type Vector,
-  vectorFromArray,
-} from 'apache-arrow';
+import { type DataType, Field, Float64, Int32, List, Schema, Table, Utf8, type Vector } from 'apache-arrow';
 import type { SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { z } from 'zod';
 import { SPLITS, type Split } from '../raster/dataset.js';
+import { arrowVector } from './arrow-vector.js';
 import { REJECT_REASONS, type RejectRecord, type TileFacts, type TileRecord } from './records.js';
 
 /** Of the columns below; a reader refuses another. */
@@ -191,9 +181,9 @@ export function catalogTable(rows: readonly CatalogRow[], first = 0): Table {
   }
   const columns = CATALOG_SCHEMA.fields.map(({ name, type }): [string, Vector] => [
     name,
-    vectorFromArray(
-      rows.map((row) => row[name as keyof CatalogRow]),
+    arrowVector(
       type,
+      rows.map((row) => row[name as keyof CatalogRow]),
     ),
   ]);
   return new Table(CATALOG_SCHEMA, Object.fromEntries(columns));
