@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Budget, mapConcurrently } from '../../src/data/pool.js';
+import { mapConcurrently } from '../../src/concurrently.js';
+import { Budget } from '../../src/data/pool.js';
 
 describe('a pool', () => {
   it('keeps the order of results and never runs more than its number', async () => {

@@ -1,8 +1,8 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, relative, sep } from 'node:path';
 import { glob } from 'tinyglobby';
+import { mapConcurrently } from '../../concurrently.js';
 import { HndsrError } from '../../errors.js';
-import { mapConcurrently } from '../pool.js';
 import type { ImageFields, InputImage } from '../records.js';
 import type { ImageInput } from './input.js';
 import { readSidecar, SIDECAR_FILE } from './sidecar.js';

@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { ParquetReader } from '@dsnp/parquetjs';
+import { mapConcurrently } from '../../concurrently.js';
 import { HndsrError } from '../../errors.js';
-import { mapConcurrently } from '../pool.js';
 import type { InputImage, RejectRecord } from '../records.js';
 import { tileId } from '../tile-id.js';
 import { type FieldsRow, fieldsRow, parseTable } from './fields.js';
