@@ -77,6 +77,23 @@ export class FileHasher {
       this.cache.set(this.nameOf(path), stampOf(state), sha256);
   }
 
+  /**
+   * Reads files whatever is remembered of them.
+   * @returns the paths of those that are not there, are no files, or have another hash
+   * @throws HndsrError INPUT_INVALID for one that cannot be read; INTERRUPTED
+   */
+  async findChanged(expected: readonly { path: string; sha256: string }[]): Promise<string[]> {
+    const states = expected.map(({ path }) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+    const found = expected.flatMap(({ path, sha256 }, index) => {
+      const state = states[index];
+      return state?.isFile() ? [{ path: '', absolute: path, state, sha256 }] : [];
+    });
+    const missing = expected.filter((_, index) => !states[index]?.isFile());
+    const readings = (await this.explained('.', () => this.read(found))) ?? [];
+    const changed = found.filter(({ sha256 }, index) => readings[index]?.sha256 !== sha256);
+    return [...missing.map(({ path }) => path), ...changed.map(({ absolute }) => absolute)];
+  }
+
   private async hashFolder(folder: string, state: BigIntStats): Promise<Digest> {
     const files = walkFolder(folder, state);
     const stamps = hashText(files.map((file) => `${file.path}\0${stampOf(file.state)}\n`).join(''));
