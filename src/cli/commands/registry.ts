@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addGc } from './registry/gc.js';
 import { addHistory } from './registry/history.js';
 import { addRegister } from './registry/register.js';
 import { addPromote, addRollback } from './registry/stages.js';
@@ -28,4 +29,5 @@ export function register(program: Command): void {
   addShow(registry);
   addHistory(registry);
   addVerify(registry);
+  addGc(registry);
 }
