@@ -16,6 +16,11 @@ export function objectsFolder(cwd: string): string {
   return join(cwd, PROJECT_STATE, 'objects');
 }
 
+/** Records of earlier runs of pipeline stages, by fingerprint. */
+export function runCacheFolder(cwd: string): string {
+  return join(cwd, PROJECT_STATE, 'run-cache');
+}
+
 /** Folder of a training stage's checkpoints: `best.safetensors` and `last.safetensors`. */
 export function checkpointsFolder(cwd: string, stage: string): string {
   return join(cwd, 'checkpoints', stage);

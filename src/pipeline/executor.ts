@@ -152,6 +152,7 @@ class Executor {
         fingerprint: fingerprint(inputs),
         deps,
         params,
+        ...(stage.env.length > 0 && { env: { ...inputs.env } }),
         outs: await this.readOutputs(stage),
       };
       const names = this.pipeline.order.map(({ name }) => name);

@@ -35,6 +35,9 @@ const FILES_PER_TURN = 64;
  * ten thousand files.
  */
 export class FileHasher {
+  /** Hashes of files that were written too shortly before they were read to be remembered for good. */
+  private readonly unsettled = new Map<string, { stamp: string; sha256: string }>();
+
   constructor(
     private readonly cwd: string,
     private readonly cache: HashCache,
@@ -57,7 +60,8 @@ export class FileHasher {
   }
 
   /**
-   * The files of a folder, sorted by path, or the one file at `path`, whose own path is then `''`.
+   * The files of a folder, sorted by path, or the one file at `path`, whose own path is then `''`. What `hash` has just
+   * read is not read again, even where a write in the same tick of the clock would go unseen.
    * @throws HndsrError as `hash` does
    */
   async list(path: string): Promise<HashedFile[]> {
@@ -65,6 +69,7 @@ export class FileHasher {
       const state = statSync(path, { bigint: true });
       return this.hashFiles(
         state.isDirectory() ? walkFolder(path, state) : [{ path: '', absolute: path, state }],
+        this.unsettled,
       );
     });
     return files ?? [];
@@ -110,10 +115,16 @@ export class FileHasher {
     return digest;
   }
 
-  private async hashFiles(files: readonly FoundFile[]): Promise<(HashedFile & { settled: boolean })[]> {
+  private async hashFiles(
+    files: readonly FoundFile[],
+    unsettled?: ReadonlyMap<string, { stamp: string; sha256: string }>,
+  ): Promise<(HashedFile & { settled: boolean })[]> {
     const names = files.map(({ absolute }) => this.nameOf(absolute));
     const stamps = files.map(({ state }) => stampOf(state));
-    const known = names.map((name, index) => this.cache.get(name, stamps[index]!));
+    const known = names.map((name, index) => {
+      const read = unsettled?.get(name);
+      return read?.stamp === stamps[index] ? read?.sha256 : this.cache.get(name, stamps[index]!);
+    });
     const unknown = files.filter((_, index) => known[index] === undefined);
     const readings = await this.read(unknown);
     let next = 0;
@@ -124,6 +135,7 @@ export class FileHasher {
       const { sha256, stamp, settled } = readings[next++]!;
       const same = settled && stamp === stamps[index];
       if (same) this.cache.set(names[index]!, stamp, sha256);
+      else this.unsettled.set(names[index]!, { stamp, sha256 });
       return { path, absolute, executable, sha256, settled: same };
     });
   }

@@ -25,15 +25,20 @@ const content = z.strictObject({
   path: z.string(),
   sha256,
   size: z.int().min(0),
+  /** Of a folder: how many it has. */
   files: z.int().min(0).optional(),
+  /** Of an output: its files that may be run; `.` for an output that is a file. */
+  executable: z.array(z.string()).optional(),
 });
 
-const entrySchema = z.strictObject({
+export const entrySchema = z.strictObject({
   cmd: z.array(z.string()),
   wdir: z.string(),
   fingerprint: sha256,
   deps: z.array(content),
   params: z.record(z.string(), z.unknown()),
+  /** Of the variables that the stage names; null: not set. */
+  env: z.record(z.string(), z.string().nullable()).optional(),
   outs: z.array(content),
 });
 

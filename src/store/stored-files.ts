@@ -12,10 +12,15 @@ import { objectPath } from './objects.js';
  */
 export type Way = 'reflink' | 'hard-link' | 'copy';
 
-/** For a file that nobody writes to again. */
-export const ANY_WAY: readonly Way[] = ['reflink', 'hard-link', 'copy'];
 /** For a file that may be written to in place. */
 export const OWN_BYTES: readonly Way[] = ['reflink', 'copy'];
+
+/**
+ * For a file that nobody writes to in place. To be read-only keeps nothing from root, who would write into the object
+ * itself: root gets no hard links.
+ */
+export const ANY_WAY: readonly Way[] =
+  process.geteuid?.() === 0 ? OWN_BYTES : ['reflink', 'hard-link', 'copy'];
 
 /** What a way answers where file system, device or permissions rule it out. */
 const NOT_THAT_WAY = new Set([
