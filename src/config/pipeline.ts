@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { PIPELINE_FILE } from './project.js';
 import { knownStageKeys, type StageConfig, stageSchema } from './stage-config.js';
 import { readYaml, validateYaml, type YamlFile } from './yaml.js';
 
@@ -27,8 +28,6 @@ export interface PipelineConfig {
   file: YamlFile;
   stages: readonly NamedStage[];
 }
-
-export const PIPELINE_FILE = 'pipeline.yaml';
 
 /**
  * Reads and checks the pipeline's file.

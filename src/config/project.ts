@@ -3,6 +3,9 @@ import { join, resolve } from 'node:path';
 /** Where a project keeps what is not the user's to edit, relative to the project folder. */
 export const PROJECT_STATE = '.hndsr';
 
+/** The pipeline's file, unless another is named. */
+export const PIPELINE_FILE = 'pipeline.yaml';
+
 export function storePath(cwd: string): string {
   return join(cwd, PROJECT_STATE, 'hndsr.db');
 }

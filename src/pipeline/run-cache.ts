@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { writeAtomic } from '../atomic.js';
 import { runCacheFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
@@ -9,18 +8,19 @@ import type { Emit } from '../events.js';
 import type { FileHasher } from './file-hash.js';
 import { canonical, fingerprint, inputsOfEntry } from './fingerprint.js';
 import { hashText } from './listing.js';
-import { entrySchema, type LockEntry, type LockedContent } from './lock.js';
+import { findFault, type LockEntry, type LockedContent } from './lock-entry.js';
 import { OutputStore } from './output-store.js';
 import type { Output, Stage } from './stage.js';
 
-const recordSchema = z.strictObject({
-  version: z.literal(1),
+/** A run's record, as its file has it. */
+interface RunRecord {
+  version: 1;
   /** Name that the stage had; for people. */
-  stage: z.string(),
-  run: entrySchema,
+  stage: string;
+  run: LockEntry;
   /** SHA-256 of `run`. */
-  check: z.string(),
-});
+  check: string;
+}
 
 /** Gets what an earlier run on another machine left. */
 export interface RunSource {
@@ -108,7 +108,8 @@ export class RunCache {
   }
 
   private async record(stage: Stage, run: LockEntry): Promise<void> {
-    const record = { version: 1, stage: stage.name, run, check: hashText(canonical(run)) };
+    const check = hashText(canonical(run));
+    const record: RunRecord = { version: 1, stage: stage.name, run, check };
     await writeAtomic(runRecordPath(this.cwd, run.fingerprint), `${JSON.stringify(record, null, 2)}\n`);
   }
 
@@ -136,7 +137,8 @@ export class RunCache {
 /** @returns undefined for a text that is no record of the run with this fingerprint, or was changed */
 export function parseRunRecord(text: string, expected: string): LockEntry | undefined {
   try {
-    const { run, check } = recordSchema.parse(JSON.parse(text));
+    const { version, run, check } = JSON.parse(text) as RunRecord;
+    if (version !== 1 || findFault(run) !== undefined) return undefined;
     const whole = hashText(canonical(run)) === check && run.fingerprint === expected;
     return whole && fingerprint(inputsOfEntry(run)) === expected ? run : undefined;
   } catch {
