@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROJECT_STATE } from '../config/project.js';
 import { HndsrError, interruptedError } from '../errors.js';
 import { type JobContext, silent } from '../events.js';
 import { runCommand, StageLog } from './command.js';
@@ -14,7 +13,7 @@ import { PreviousOutputs } from './previous-outputs.js';
 import { describeReason, type Reason } from './reason.js';
 import { ReproLock } from './repro-lock.js';
 import { Snapshot } from './snapshot.js';
-import { loadPipeline, type Pipeline, type Stage, selectStages } from './stage.js';
+import { loadPipeline, logFileOf, type Pipeline, type Stage, selectStages } from './stage.js';
 import { assess, assessAll, dependencyMissing, inputsOf, readDependencies } from './status.js';
 
 export interface ReproOptions {
@@ -181,7 +180,7 @@ class Executor {
         },
       );
     }
-    const log = new StageLog(join(cwd, PROJECT_STATE, 'logs', `${stage.name}.log`), (stream, line) =>
+    const log = new StageLog(join(cwd, logFileOf(stage)), (stream, line) =>
       this.context.emit({ kind: 'stage-output', stage: stage.name, stream, line }),
     );
     try {
@@ -226,7 +225,7 @@ class Executor {
 }
 
 function stageFailed(stage: Stage, command: string, failure: string, log: StageLog): HndsrError {
-  const path = `${PROJECT_STATE}/logs/${stage.name}.log`;
+  const path = logFileOf(stage);
   const lines = log.lastLines().map((line) => `\n    ${line}`);
   const output = lines.length === 0 ? 'it printed nothing' : `its last lines:${lines.join('')}`;
   return new HndsrError(
