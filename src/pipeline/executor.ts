@@ -50,7 +50,7 @@ export interface StageOutcome {
  */
 export async function repro(options: ReproOptions, context: JobContext = silent): Promise<StageOutcome[]> {
   const { targets, force = false, dry = false, signal } = options;
-  const pipeline = loadPipeline(options.cwd, options.file);
+  const pipeline = await loadPipeline(options.cwd, options.file);
   const { cwd } = pipeline;
   const stages = selectStages(pipeline, targets);
   if (dry) return plan(pipeline, stages, force, signal);
