@@ -19,6 +19,8 @@ import { assess, assessAll, dependencyMissing, inputsOf, readDependencies } from
 
 export interface ReproOptions {
   cwd: string;
+  /** The pipeline's file, relative to `cwd`; default: pipeline.yaml. Its folder is the project folder. */
+  file?: string | undefined;
   /** Only these stages and those they depend on. */
   targets?: readonly string[];
   /** Run also what is up to date. */
@@ -48,8 +50,9 @@ export interface StageOutcome {
  * PIPELINE_STAGE_FAILED, PIPELINE_OUTPUT_MISSING, INTERRUPTED, OUTPUT_UNWRITABLE, DISK_FULL
  */
 export async function repro(options: ReproOptions, context: JobContext = silent): Promise<StageOutcome[]> {
-  const { cwd, targets, force = false, dry = false, signal } = options;
-  const pipeline = loadPipeline(cwd);
+  const { targets, force = false, dry = false, signal } = options;
+  const pipeline = loadPipeline(options.cwd, options.file);
+  const { cwd } = pipeline;
   const stages = selectStages(pipeline, targets);
   if (dry) return plan(pipeline, stages, force, signal);
   const reproLock = ReproLock.acquire(cwd);
@@ -61,7 +64,7 @@ export async function repro(options: ReproOptions, context: JobContext = silent)
     }
     const cache = await HashCache.open(cwd);
     try {
-      return await new Executor(pipeline, Lock.read(cwd), cache, options, context).run(stages);
+      return await new Executor(pipeline, Lock.read(pipeline.lockPath), cache, options, context).run(stages);
     } finally {
       cache.close();
     }
@@ -79,7 +82,7 @@ async function plan(
   const cache = await HashCache.open(pipeline.cwd);
   try {
     const snapshot = new Snapshot(pipeline, new FileHasher(pipeline.cwd, cache, signal));
-    const statuses = await assessAll(pipeline, stages, snapshot, Lock.read(pipeline.cwd), force);
+    const statuses = await assessAll(pipeline, stages, snapshot, Lock.read(pipeline.lockPath), force);
     return statuses.map(({ stage, upToDate, reasons }) => ({ stage, ran: !upToDate, reasons, seconds: 0 }));
   } finally {
     cache.close();
@@ -173,7 +176,7 @@ class Executor {
         `stage \`${stage.name}\`: its wdir ${stage.wdir.path} is not there`,
         {
           ...this.pipeline.file.locate(stage.wdir.key),
-          hint: 'Make that folder, or correct `wdir` in pipeline.yaml.',
+          hint: `Make that folder, or correct \`wdir\` in ${this.pipeline.file.name}.`,
         },
       );
     }
@@ -211,7 +214,7 @@ class Executor {
           `stage \`${stage.name}\` ended well but did not make its output ${path}`,
           {
             ...this.pipeline.file.locate(key),
-            hint: 'Correct the path in pipeline.yaml or the command; the previous outputs were put back.',
+            hint: `Correct the path in ${this.pipeline.file.name} or the command; the previous outputs were put back.`,
           },
         );
       }

@@ -1,5 +1,4 @@
 import { dirname } from 'node:path';
-import { PIPELINE_FILE } from '../config/pipeline.js';
 import type { YamlFile } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 import type { Output, Stage } from './stage.js';
@@ -64,7 +63,7 @@ function overlapError(one: Produced, other: Produced, file: YamlFile): HndsrErro
   const owner = one.stage === other.stage ? 'the same stage' : `stage \`${other.stage.name}\``;
   return new HndsrError(
     'CONFIG_INVALID',
-    `${PIPELINE_FILE}: output \`${first}\` of stage \`${one.stage.name}\` ${relation} an output of ${owner}`,
+    `${file.name}: output \`${first}\` of stage \`${one.stage.name}\` ${relation} an output of ${owner}`,
     {
       ...file.locate(one.output.key),
       hint: 'A path is made by one stage and declared once: give each stage a file or folder of its own.',
@@ -133,17 +132,17 @@ export function topologicalOrder(
 
 function cycleError(cycle: string[], stages: readonly Stage[], file: YamlFile): HndsrError {
   // Told from the stage that comes first in the file, whichever one the search met first.
-  const start = stages.find((stage) => cycle.includes(stage.name))!.name;
+  const { name: start, key } = stages.find((stage) => cycle.includes(stage.name))!;
   const from = cycle.indexOf(start);
   const names = [...cycle.slice(from), ...cycle.slice(0, from)];
   const circle = [...names, start].map((name) => `\`${name}\``).join(' -> ');
   return new HndsrError(
     'PIPELINE_CYCLE',
     names.length === 1
-      ? `${PIPELINE_FILE}: stage \`${start}\` depends on its own output`
-      : `${PIPELINE_FILE}: these stages wait for one another: ${circle}`,
+      ? `${file.name}: stage \`${start}\` depends on its own output`
+      : `${file.name}: these stages wait for one another: ${circle}`,
     {
-      ...file.locate(['stages', start], 'key'),
+      ...file.locate(key, 'key'),
       hint: `Remove a dependency that closes the circle: ${links(names, stages).join('; ')}.`,
     },
   );

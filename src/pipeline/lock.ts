@@ -1,12 +1,19 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, parse } from 'node:path';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { writeAtomic } from '../atomic.js';
+import { PIPELINE_FILE } from '../config/pipeline.js';
 import { readYaml, validateYaml } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 
 export const LOCK_FILE = 'hndsr.lock';
+
+/** The lock of a pipeline's file, absolute: hndsr.lock of pipeline.yaml, NAME.hndsr.lock of any other NAME.yaml. */
+export function lockFileOf(pipelineFile: string): string {
+  const { dir, base, name } = parse(pipelineFile);
+  return join(dir, base === PIPELINE_FILE ? LOCK_FILE : `${name}.${LOCK_FILE}`);
+}
 
 const HEADER = `# Written by \`hndsr repro\`: what each stage of pipeline.yaml last ran with and made.
 # Commit it beside pipeline.yaml; do not edit it.
@@ -36,7 +43,7 @@ const lockSchema = z.strictObject({ version: z.literal(1), stages: z.record(z.st
 export type LockEntry = z.infer<typeof entrySchema>;
 export type LockedContent = z.infer<typeof content>;
 
-/** The file hndsr.lock of a project. */
+/** The lock file of a pipeline. */
 export class Lock {
   private constructor(
     private readonly path: string,
@@ -44,17 +51,17 @@ export class Lock {
   ) {}
 
   /** @throws HndsrError CONFIG_SYNTAX, CONFIG_UNKNOWN_KEY, CONFIG_INVALID for a file edited or merged badly */
-  static read(cwd: string): Lock {
-    const path = join(cwd, LOCK_FILE);
+  static read(path: string): Lock {
+    const name = basename(path);
     if (!existsSync(path)) return new Lock(path, new Map());
     try {
-      const { stages } = validateYaml(readYaml(path, LOCK_FILE), lockSchema, () => []);
+      const { stages } = validateYaml(readYaml(path, name), lockSchema, () => []);
       return new Lock(path, new Map(Object.entries(stages)));
     } catch (error) {
       if (!(error instanceof HndsrError)) throw error;
       const { location, source } = error;
       throw new HndsrError(error.code, error.message, {
-        hint: `Take ${LOCK_FILE} from version control again, or delete it: every stage then runs once.`,
+        hint: `Take ${name} from version control again, or delete it: every stage then runs once.`,
         cause: error,
         ...(location === undefined ? {} : { location }),
         ...(source === undefined ? {} : { source }),

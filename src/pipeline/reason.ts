@@ -80,7 +80,7 @@ function compareParams(now: Readonly<Record<string, unknown>>, locked: Record<st
       return;
     }
     for (const name of new Set([...Object.keys(from), ...Object.keys(to)])) {
-      const path = `${key}.${name}`;
+      const path = key.endsWith(':') ? key + name : `${key}.${name}`;
       if (!Object.hasOwn(to, name)) reasons.push({ kind: 'param-removed', key: path });
       else if (!Object.hasOwn(from, name)) reasons.push({ kind: 'param-added', key: path });
       else compare(path, from[name], to[name]);

@@ -1,16 +1,11 @@
 import { relative, resolve, sep } from 'node:path';
-import {
-  loadPipelineConfig,
-  OUTPUT_KINDS,
-  type OutputKind,
-  PIPELINE_FILE,
-  type StageConfig,
-} from '../config/pipeline.js';
+import { loadPipelineConfig, type NamedStage, PIPELINE_FILE } from '../config/pipeline.js';
 import { PROJECT_STATE } from '../config/project.js';
+import { OUTPUT_KINDS, type OutputKind, type PlotFlags, type StageConfig } from '../config/stage-config.js';
 import type { YamlFile } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 import { buildGraph, type Graph, withAncestors } from './graph.js';
-import { LOCK_FILE } from './lock.js';
+import { lockFileOf } from './lock.js';
 
 /** A path that pipeline.yaml names. */
 export interface StagePath {
@@ -23,73 +18,150 @@ export interface StagePath {
 
 export interface Output extends StagePath {
   kind: OutputKind;
+  /** Whether a copy is kept, for later runs. */
   cache: boolean;
+  /** Whether it stays in place while its stage runs. */
+  persist: boolean;
+  description: string | undefined;
+  /** How it is drawn; of `plots` only. */
+  plot: Pick<PlotFlags, 'x' | 'y' | 'x_label' | 'y_label' | 'title' | 'header'> | undefined;
+}
+
+/** Values in a params file that count as inputs. */
+export interface ParamSelection {
+  /** What users read and the lock keeps: `key` of params.yaml, `file:key`, or `file:` for all of it. */
+  name: string;
+  file: StagePath;
+  /** Dotted; undefined: the whole file. */
+  select: string | undefined;
+  /** Where pipeline.yaml names it. */
+  key: readonly PropertyKey[];
 }
 
 export interface Stage {
   name: string;
+  /** Where pipeline.yaml has it. */
+  key: readonly PropertyKey[];
   /** Run one after the other by the shell; the first that fails ends the stage. */
   commands: readonly string[];
   wdir: StagePath;
   deps: readonly StagePath[];
-  params: readonly { name: string; key: readonly PropertyKey[] }[];
+  params: readonly ParamSelection[];
   outs: readonly Output[];
   frozen: boolean;
   alwaysChanged: boolean;
   description: string | undefined;
+  meta: unknown;
+  /** Environment variables whose values count as inputs. */
+  env: readonly string[];
+  /** What it takes while it runs. */
+  resources: { gpu: number; slots: number };
+  /** Of the stages that name the same mutex, one runs at a time. */
+  mutex: readonly string[];
+  /** Longest time for one try; undefined: any. */
+  timeoutMilliseconds: number | undefined;
+  /** Tries after the first; the delay doubles each time. */
+  retries: { count: number; delayMilliseconds: number };
+  /** From SIGINT to SIGKILL; undefined: what `repro` takes for all. */
+  graceMilliseconds: number | undefined;
 }
 
 export interface Pipeline extends Graph {
+  /** The folder of the pipeline's file: the project folder, absolute. */
   cwd: string;
   file: YamlFile;
+  /** The pipeline's lock file, absolute. */
+  lockPath: string;
 }
 
 /**
  * Reads pipeline.yaml, finds its paths and joins its stages to a graph.
+ * @param path the pipeline's file, relative to `cwd`; its folder is the project folder
  * @throws HndsrError what `loadPipelineConfig` and `buildGraph` throw; CONFIG_INVALID for an output that would take
  * away the project or its state
  */
-export function loadPipeline(cwd: string): Pipeline {
-  const { file, stages } = loadPipelineConfig(cwd);
-  const resolved = Object.entries(stages).map(([name, config]) => resolveStage(cwd, name, config));
-  for (const stage of resolved) refuseDangerousOutputs(cwd, stage, file);
-  return { cwd, file, ...buildGraph(resolved, file) };
+export function loadPipeline(cwd: string, path: string = PIPELINE_FILE): Pipeline {
+  const { folder, file, stages } = loadPipelineConfig(cwd, path);
+  const absolute = resolve(cwd, path);
+  const lockPath = lockFileOf(absolute);
+  const resolved = stages.map((stage) => resolveStage(folder, stage));
+  for (const stage of resolved) refuseDangerousOutputs(folder, stage, file, [absolute, lockPath]);
+  return { cwd: folder, file, lockPath, ...buildGraph(resolved, file) };
 }
 
-function resolveStage(cwd: string, name: string, config: StageConfig): Stage {
+const PARAMS_FILE = 'params.yaml';
+
+function resolveStage(cwd: string, { name, key, config }: NamedStage): Stage {
   const folder = resolve(cwd, config.wdir);
-  const place = (path: string, ...key: PropertyKey[]): StagePath => ({
+  const place = (path: string, ...below: PropertyKey[]): StagePath => ({
     path: relative(cwd, resolve(folder, path)).split(sep).join('/') || '.',
     absolute: resolve(folder, path),
-    key: ['stages', name, ...key],
+    key: [...key, ...below],
   });
   return {
     name,
+    key,
     commands: config.cmd,
     wdir: place('.', 'wdir'),
     deps: config.deps.map((path, index) => place(path, 'deps', index)),
-    params: config.params.map((param, index) => ({ name: param, key: ['stages', name, 'params', index] })),
-    outs: OUTPUT_KINDS.flatMap((kind) =>
-      config[kind].flatMap((entry, index) =>
-        Object.entries(entry).map(([path, { cache }]) => ({ ...place(path, kind, index), kind, cache })),
-      ),
-    ),
+    params: resolveParams(config.params, place),
+    outs: resolveOutputs(config, place),
     frozen: config.frozen,
     alwaysChanged: config.always_changed,
     description: config.desc,
+    meta: config.meta,
+    env: config.env,
+    resources: config.resources,
+    mutex: config.mutex,
+    timeoutMilliseconds: config.timeout,
+    retries: { count: config.retries.count, delayMilliseconds: config.retries.delay },
+    graceMilliseconds: config.grace,
   };
 }
 
+type Place = (path: string, ...below: PropertyKey[]) => StagePath;
+
+function resolveParams(params: StageConfig['params'], place: Place): ParamSelection[] {
+  const selection = (path: string, select: string | undefined, ...key: PropertyKey[]): ParamSelection => {
+    const file = place(path, ...key);
+    const name = file.path === PARAMS_FILE && select !== undefined ? select : `${file.path}:${select ?? ''}`;
+    return { name, file, select, key: file.key };
+  };
+  return params.flatMap((entry, index) => {
+    if (typeof entry === 'string') return [selection(PARAMS_FILE, entry, 'params', index)];
+    return Object.entries(entry).flatMap(([path, keys]) =>
+      keys === null || keys.length === 0
+        ? [selection(path, undefined, 'params', index, path)]
+        : keys.map((select, at) => selection(path, select, 'params', index, path, at)),
+    );
+  });
+}
+
+function resolveOutputs(config: StageConfig, place: Place): Output[] {
+  return OUTPUT_KINDS.flatMap((kind) =>
+    config[kind].flatMap((entry, index) =>
+      Object.entries(entry).map(([path, { cache, persist, desc, ...plot }]) => ({
+        ...place(path, kind, index),
+        kind,
+        cache,
+        persist,
+        description: desc,
+        plot: kind === 'plots' ? (plot as PlotFlags) : undefined,
+      })),
+    ),
+  );
+}
+
 /** An output is moved aside before its stage runs: that must never be the project, its state or the stage's folder. */
-function refuseDangerousOutputs(cwd: string, stage: Stage, file: YamlFile): void {
+function refuseDangerousOutputs(cwd: string, stage: Stage, file: YamlFile, files: readonly string[]): void {
   const state = resolve(cwd, PROJECT_STATE);
-  const kept = [stage.wdir.absolute, state, ...[PIPELINE_FILE, LOCK_FILE].map((name) => resolve(cwd, name))];
+  const kept = [stage.wdir.absolute, state, ...files];
   for (const output of stage.outs) {
     const holds = kept.find((path) => [...withAncestors(path)].includes(output.absolute));
     if (holds === undefined && ![...withAncestors(output.absolute)].includes(state)) continue;
     throw new HndsrError(
       'CONFIG_INVALID',
-      `${PIPELINE_FILE}: output \`${output.path}\` of stage \`${stage.name}\` ` +
+      `${file.name}: output \`${output.path}\` of stage \`${stage.name}\` ` +
         (holds === undefined
           ? `lies in ${PROJECT_STATE}`
           : `is or holds ${relative(cwd, holds) || 'the project folder'}`),
@@ -114,7 +186,7 @@ export function selectStages(pipeline: Pipeline, targets: readonly string[] = []
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
     const stage = byName.get(name);
     if (stage === undefined) {
-      throw new HndsrError('PIPELINE_UNKNOWN_STAGE', `${PIPELINE_FILE} has no stage \`${name}\``, {
+      throw new HndsrError('PIPELINE_UNKNOWN_STAGE', `${pipeline.file.name} has no stage \`${name}\``, {
         hint: `Its stages: ${[...byName.keys()].join(', ')}.`,
       });
     }

@@ -18,6 +18,8 @@ export interface StageStatus {
 
 export interface StatusOptions {
   cwd: string;
+  /** The pipeline's file, relative to `cwd`; default: pipeline.yaml. Its folder is the project folder. */
+  file?: string | undefined;
   /** Only these stages and those they depend on. */
   targets?: readonly string[];
   signal?: AbortSignal;
@@ -28,10 +30,12 @@ export interface StatusOptions {
  * @throws HndsrError what `loadPipeline`, `selectStages` and `Lock.read` throw; CONFIG_INVALID for a param that is
  * not in params.yaml
  */
-export async function pipelineStatus({ cwd, targets, signal }: StatusOptions): Promise<StageStatus[]> {
-  const pipeline = loadPipeline(cwd);
+export async function pipelineStatus(options: StatusOptions): Promise<StageStatus[]> {
+  const { targets, signal } = options;
+  const pipeline = loadPipeline(options.cwd, options.file);
+  const { cwd } = pipeline;
   const stages = selectStages(pipeline, targets);
-  const lock = Lock.read(cwd);
+  const lock = Lock.read(pipeline.lockPath);
   const cache = await HashCache.open(cwd);
   try {
     return await assessAll(
@@ -152,7 +156,7 @@ export function dependencyMissing(pipeline: Pipeline, stage: Stage, dep: StagePa
       ...pipeline.file.locate(dep.key),
       hint:
         producer === undefined
-          ? 'No stage makes it: put it there, or correct the path in pipeline.yaml.'
+          ? `No stage makes it: put it there, or correct the path in ${pipeline.file.name}.`
           : `Stage \`${producer.name}\` should have made it: run \`hndsr repro ${producer.name}\`.`,
     },
   );

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { action } from '../context.js';
+import { PIPELINE_FLAG, type PipelineFlag } from '../pipeline-flag.js';
 
 const EXAMPLES = `
 Examples:
@@ -14,10 +15,11 @@ export function register(program: Command): void {
       'Lists the stages of pipeline.yaml in the order they run in, each with those it comes after.',
     )
     .addHelpText('after', EXAMPLES)
+    .option(...PIPELINE_FLAG)
     .action(
-      action(async (context) => {
+      action<PipelineFlag>(async (context, { file }) => {
         const { describePipeline } = await import('../../pipeline/describe.js');
-        const nodes = describePipeline({ cwd: context.cwd });
+        const nodes = describePipeline({ cwd: context.cwd, file });
         const width = Math.max(0, ...nodes.map(({ stage }) => stage.length));
         const lines = nodes.map(({ stage, after }) =>
           after.length === 0 ? stage : `${stage.padEnd(width)}  after ${after.join(', ')}`,

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { StageOutcome } from '../../pipeline/executor.js';
 import { describeReason } from '../../pipeline/reason.js';
 import { action } from '../context.js';
+import { PIPELINE_FLAG, type PipelineFlag } from '../pipeline-flag.js';
 
 const EXAMPLES = `
 Examples:
@@ -21,21 +22,24 @@ export function register(program: Command): void {
       'Runs, in order, each stage of pipeline.yaml whose command, dependencies, params or outputs changed.',
     )
     .addHelpText('after', EXAMPLES)
+    .option(...PIPELINE_FLAG)
     .option('--force', 'run the stages also when they are up to date', false)
     .option('--dry', 'run nothing, only tell what would run', false)
     .action(
-      action<{ force: boolean; dry: boolean }>(async (context, { force, dry }, targets: string[]) => {
-        const { repro } = await import('../../pipeline/executor.js');
-        const { cwd, signal } = context;
-        const outcomes = await repro({ cwd, targets, force, dry, signal }, context);
-        context.print(
-          outcomes.map(({ reasons, ...outcome }) => ({
-            ...outcome,
-            reasons: reasons.map((reason) => ({ ...reason, text: describeReason(reason) })),
-          })),
-          dry ? describePlan(outcomes) : describe(outcomes),
-        );
-      }),
+      action<PipelineFlag & { force: boolean; dry: boolean }>(
+        async (context, { file, force, dry }, targets: string[]) => {
+          const { repro } = await import('../../pipeline/executor.js');
+          const { cwd, signal } = context;
+          const outcomes = await repro({ cwd, file, targets, force, dry, signal }, context);
+          context.print(
+            outcomes.map(({ reasons, ...outcome }) => ({
+              ...outcome,
+              reasons: reasons.map((reason) => ({ ...reason, text: describeReason(reason) })),
+            })),
+            dry ? describePlan(outcomes) : describe(outcomes),
+          );
+        },
+      ),
     );
 }
 
