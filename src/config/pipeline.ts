@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { Expansion } from './expand.js';
+import { PIPELINE_FILE } from './project.js';
 import { knownStageKeys, type StageConfig, stageSchema } from './stage-config.js';
 import type { VarRead } from './vars.js';
 import { readYaml, validateAt, validateYaml, type YamlFile } from './yaml.js';
@@ -32,8 +33,6 @@ export interface PipelineConfig {
   /** What its `${...}` took from params.yaml and other files. */
   reads: readonly VarRead[];
 }
-
-export const PIPELINE_FILE = 'pipeline.yaml';
 
 /**
  * Reads and checks the pipeline's file, with its templates filled in.

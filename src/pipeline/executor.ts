@@ -216,6 +216,7 @@ class Executor {
         fingerprint: fingerprint(inputs),
         deps,
         params,
+        ...(stage.env.length > 0 && { env: { ...inputs.env } }),
         outs: await this.readOutputs(stage),
       });
     } catch (error) {

@@ -1,6 +1,6 @@
 import { relative, resolve, sep } from 'node:path';
-import { loadPipelineConfig, type NamedStage, PIPELINE_FILE } from '../config/pipeline.js';
-import { PROJECT_STATE } from '../config/project.js';
+import { loadPipelineConfig, type NamedStage } from '../config/pipeline.js';
+import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
 import { OUTPUT_KINDS, type OutputKind, type PlotFlags, type StageConfig } from '../config/stage-config.js';
 import type { YamlFile } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
