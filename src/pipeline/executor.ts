@@ -4,6 +4,7 @@ import { removeStaleBeside } from '../atomic.js';
 import { HndsrError, interruptedError } from '../errors.js';
 import { type JobContext, silent } from '../events.js';
 import { installShim } from './command.js';
+import { keepListings } from './dependency-listings.js';
 import { FileHasher } from './file-hash.js';
 import { fingerprint } from './fingerprint.js';
 import { overlaps } from './graph.js';
@@ -198,6 +199,7 @@ class Executor {
     const began = performance.now();
     const { deps, missing } = await readDependencies(stage, this.snapshot);
     if (missing[0] !== undefined) throw dependencyMissing(this.pipeline, stage, missing[0]);
+    await keepListings(this.pipeline.cwd, stage, deps, this.hasher);
     const params = this.snapshot.params(stage);
     this.context.emit({
       kind: 'stage-start',
