@@ -16,6 +16,7 @@ const EXIT_BY_CODE = {
   PIPELINE_CYCLE: ExitCode.usage,
   PIPELINE_UNKNOWN_STAGE: ExitCode.usage,
   PIPELINE_STAGE_FAILED: ExitCode.failed,
+  PIPELINE_STAGE_TIMEOUT: ExitCode.failed,
   PIPELINE_OUTPUT_MISSING: ExitCode.failed,
   PIPELINE_DEPENDENCY_MISSING: ExitCode.failed,
   PIPELINE_LOCKED: ExitCode.failed,

@@ -35,7 +35,9 @@ export type HndsrEvent =
   | { kind: 'stage-start'; stage: string; reason: string }
   | { kind: 'stage-output'; stage: string; stream: 'stdout' | 'stderr'; line: string }
   | { kind: 'stage-skip'; stage: string }
-  | { kind: 'stage-end'; stage: string; seconds: number };
+  | { kind: 'stage-end'; stage: string; seconds: number }
+  /** The error that ends the command tells why. */
+  | { kind: 'stage-fail'; stage: string };
 
 export type Emit = (event: HndsrEvent) => void;
 

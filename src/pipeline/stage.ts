@@ -185,15 +185,6 @@ function refuseDangerousOutputs(cwd: string, stage: Stage, file: YamlFile, files
 }
 
 /**
- * The file that keeps what a stage's commands print, relative to the project folder. A template's stage may be named
- * by any text, also by one that would be another path.
- */
-export function logFileOf({ name }: Stage): string {
-  const safe = name.replaceAll(/[^\w.,@=+-]/gu, (odd) => `%${odd.codePointAt(0)!.toString(16)}`);
-  return `${PROJECT_STATE}/logs/${safe}.log`;
-}
-
-/**
  * The stages that `targets` name and everything they depend on, in running order; all stages without targets. The
  * dependencies of a frozen stage are left alone.
  * @throws HndsrError PIPELINE_UNKNOWN_STAGE

@@ -64,7 +64,7 @@ async function expectAsBefore(): Promise<void> {
   expect(await project.read('second.txt')).toBe('2\n');
   expect(await project.read('hndsr.lock')).toBe(lock);
   expect((await readdir(project.cwd)).filter((name) => name.endsWith('previous'))).toEqual([]);
-  expect(await readdir(join(project.cwd, '.hndsr', 'tmp'))).toEqual([]);
+  expect(await readdir(join(project.cwd, '.hndsr', 'tmp', 'stages'))).toEqual([]);
 }
 
 async function expectMendedByNextRepro(): Promise<void> {
@@ -136,8 +136,8 @@ describe('two repros in one folder', () => {
     const second = await project.run('repro');
     expect(second.code).toBe(1);
     expect(second.stderr).toBe(
-      `error PIPELINE_LOCKED: another \`hndsr repro\` (process ${run.pid}) is at work in this folder\n` +
-        `  hint: Wait for it to end, or stop it with \`kill ${run.pid}\`.\n`,
+      `error PIPELINE_LOCKED: \`hndsr repro\` (process ${run.pid}) is at work in this folder\n` +
+        '  hint: Wait for it with `hndsr repro --wait`, or stop it first.\n',
     );
     expect(await project.read('out/made.txt')).toBe('half');
     expect((await project.run('status')).code).toBe(0);

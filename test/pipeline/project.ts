@@ -46,7 +46,9 @@ export class Project {
     );
   }
 
-  repro(options: { targets?: string[]; force?: boolean; dry?: boolean; signal?: AbortSignal } = {}) {
+  repro(
+    options: { file?: string; targets?: string[]; force?: boolean; dry?: boolean; signal?: AbortSignal } = {},
+  ) {
     return repro({ cwd: this.cwd, ...options });
   }
 
@@ -56,8 +58,8 @@ export class Project {
   }
 
   /** The reasons of each stage that is not up to date, as a person reads them. */
-  async stale(): Promise<Record<string, string[]>> {
-    const statuses = await pipelineStatus({ cwd: this.cwd });
+  async stale(options: { file?: string } = {}): Promise<Record<string, string[]>> {
+    const statuses = await pipelineStatus({ cwd: this.cwd, ...options });
     return Object.fromEntries(
       statuses
         .filter(({ upToDate }) => !upToDate)

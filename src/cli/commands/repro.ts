@@ -1,17 +1,32 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { StageOutcome } from '../../pipeline/executor.js';
 import { describeReason } from '../../pipeline/reason.js';
-import { action } from '../context.js';
+import { action, type CliContext, numberFlag } from '../context.js';
 import { PIPELINE_FLAG, type PipelineFlag } from '../pipeline-flag.js';
+import { printError } from '../render/error.js';
 
 const EXAMPLES = `
 Examples:
-  hndsr repro                    all stages that are not up to date
-  hndsr repro evaluate           that one and what it depends on
-  hndsr repro --dry              only tell what would run, and why
-  hndsr repro --force etl
+  hndsr repro                       all stages that are not up to date
+  hndsr repro evaluate              that one and what it depends on
+  hndsr repro -j 4 --keep-going     four slots; a failure stops only what depends on it
+  hndsr repro --dry                 only tell what would run, and why
+  hndsr repro --single-item --force etl
+  hndsr repro --downstream evaluate
 
 What a stage prints is kept in .hndsr/logs/STAGE.log. A stage that fails leaves its previous outputs as they were.`;
+
+interface ReproFlags extends PipelineFlag {
+  jobs: number;
+  gpus: number;
+  dry: boolean;
+  force: boolean;
+  singleItem: boolean;
+  downstream: boolean;
+  keepGoing: boolean;
+  wait: boolean;
+  watch: boolean;
+}
 
 export function register(program: Command): void {
   program
@@ -19,28 +34,58 @@ export function register(program: Command): void {
     .argument('[stages...]', 'these stages and those they depend on (default: all)')
     .summary('run the stages of pipeline.yaml that are not up to date')
     .description(
-      'Runs, in order, each stage of pipeline.yaml whose command, dependencies, params or outputs changed.',
+      'Runs each stage of pipeline.yaml whose command, dependencies, params or outputs changed, after those it depends on.',
     )
     .addHelpText('after', EXAMPLES)
     .option(...PIPELINE_FLAG)
+    .option(
+      '-j, --jobs <n>',
+      'slots: stages that do not depend on one another run side by side, each in one slot or what its `resources` say',
+      numberFlag('--jobs', 1, 1024, true),
+      1,
+    )
+    .option('--gpus <n>', 'GPUs to share out among stages', numberFlag('--gpus', 0, 1024, true), 1)
     .option('--force', 'run the stages also when they are up to date', false)
+    .option('-s, --single-item', 'the named stages alone, without those they depend on', false)
+    .option('--downstream', 'the named stages and those that depend on them', false)
+    .option('-k, --keep-going', 'after a failure, still run what does not depend on that stage', false)
     .option('--dry', 'run nothing, only tell what would run', false)
+    .option('--wait', 'wait for another repro in this folder to end', false)
+    .addOption(
+      new Option('--watch', 'run again after each change of a dependency, pipeline.yaml or params.yaml')
+        .default(false)
+        .conflicts('dry'),
+    )
     .action(
-      action<PipelineFlag & { force: boolean; dry: boolean }>(
-        async (context, { file, force, dry }, targets: string[]) => {
-          const { repro } = await import('../../pipeline/executor.js');
-          const { cwd, signal } = context;
-          const outcomes = await repro({ cwd, file, targets, force, dry, signal }, context);
-          context.print(
-            outcomes.map(({ reasons, ...outcome }) => ({
-              ...outcome,
-              reasons: reasons.map((reason) => ({ ...reason, text: describeReason(reason) })),
-            })),
-            dry ? describePlan(outcomes) : describe(outcomes),
+      action<ReproFlags>(async (context, { watch, ...flags }, targets: string[]) => {
+        const { cwd, signal } = context;
+        const options = { ...flags, cwd, targets, signal };
+        if (watch) {
+          const { watchRepro } = await import('../../pipeline/watch.js');
+          return watchRepro(
+            options,
+            (round) => {
+              if ('error' in round) printError(round.error, context.json);
+              else print(context, round.outcomes, false);
+              context.emit({ kind: 'message', level: 'info', text: 'Watching for changes; Ctrl-C ends.' });
+            },
+            context,
           );
-        },
-      ),
+        }
+        const { repro } = await import('../../pipeline/executor.js');
+        return print(context, await repro(options, context), flags.dry);
+      }),
     );
+}
+
+function print(context: CliContext, outcomes: StageOutcome[], dry: boolean): void {
+  context.print(
+    outcomes.map(({ reasons, ...outcome }) => ({
+      ...outcome,
+      reasons: reasons.map((reason) => ({ ...reason, text: describeReason(reason) })),
+    })),
+    dry ? describePlan(outcomes) : describe(outcomes),
+  );
 }
 
 function describe(outcomes: StageOutcome[]): string {
