@@ -65,6 +65,8 @@ export interface ErrorDetails {
   location?: Location;
   /** The line of the file that is wrong, for a squiggle under `location.column`. */
   source?: string;
+  /** Characters of `source` that the squiggle underlines; default: 1. */
+  length?: number;
   cause?: unknown;
 }
 
@@ -72,6 +74,7 @@ export class HndsrError extends Error {
   readonly hint: string | undefined;
   readonly location: Location | undefined;
   readonly source: string | undefined;
+  readonly length: number | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -83,6 +86,7 @@ export class HndsrError extends Error {
     this.hint = details.hint;
     this.location = details.location;
     this.source = details.source;
+    this.length = details.length;
   }
 
   get exitCode(): number {
@@ -91,8 +95,8 @@ export class HndsrError extends Error {
 
   /** What crosses a thread or goes out as JSON. */
   toJSON(): Record<string, unknown> {
-    const { code, message, hint, location, source } = this;
-    return { code, message, hint, location, source };
+    const { code, message, hint, location, source, length } = this;
+    return { code, message, hint, location, source, length };
   }
 
   static fromJSON(value: ReturnType<HndsrError['toJSON']>): HndsrError {

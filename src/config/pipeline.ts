@@ -1,7 +1,10 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { Expansion } from './expand.js';
+import { PIPELINE_FILE } from './project.js';
 import { knownStageKeys, type StageConfig, stageSchema } from './stage-config.js';
-import { readYaml, validateYaml, type YamlFile } from './yaml.js';
+import type { VarRead } from './vars.js';
+import { readYaml, validateAt, validateYaml, type YamlFile } from './yaml.js';
 
 /** A stage's name is also the name of its log file. */
 const stageName = z
@@ -9,10 +12,11 @@ const stageName = z
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_-]*$/, 'a stage name has letters, digits, `_` and `-` only');
 
 const pipelineSchema = z.strictObject({
-  stages: z.record(stageName, stageSchema, { error: 'must be a map of stages' }),
+  vars: z.unknown().optional(),
+  stages: z.record(stageName, z.unknown(), { error: 'must be a map of stages' }),
 });
 
-/** A stage as pipeline.yaml has it. */
+/** A stage of pipeline.yaml, or one of those that its `foreach` or `matrix` stands for. */
 export interface NamedStage {
   name: string;
   /** Where pipeline.yaml has it. */
@@ -26,26 +30,25 @@ export interface PipelineConfig {
   /** Where each key stands, for errors found later. */
   file: YamlFile;
   stages: readonly NamedStage[];
+  /** What its `${...}` took from params.yaml and other files. */
+  reads: readonly VarRead[];
 }
 
-export const PIPELINE_FILE = 'pipeline.yaml';
-
 /**
- * Reads and checks the pipeline's file.
+ * Reads and checks the pipeline's file, with its templates filled in.
  * @param path the file, relative to `cwd`
  * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX, CONFIG_UNKNOWN_KEY, CONFIG_INVALID, with line and column
  */
 export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): PipelineConfig {
   const absolute = resolve(cwd, path);
+  const folder = dirname(absolute);
   const file = readYaml(absolute, path);
-  const { stages } = validateYaml(file, pipelineSchema, knownKeys);
-  return {
-    folder: dirname(absolute),
-    file,
-    stages: Object.entries(stages).map(([name, config]) => ({ name, key: ['stages', name], config })),
-  };
-}
-
-function knownKeys(path: PropertyKey[]): string[] {
-  return path.length === 0 ? Object.keys(pipelineSchema.shape) : knownStageKeys(path.slice(2));
+  const { vars, stages } = validateYaml(file, pipelineSchema, () => Object.keys(pipelineSchema.shape));
+  const expansion = new Expansion(file, folder);
+  const checked = expansion.expand(stages, vars).map(({ name, key, value }) => ({
+    name,
+    key,
+    config: validateAt(file, key, value, stageSchema, (at) => knownStageKeys(at.slice(key.length))),
+  }));
+  return { folder, file, stages: checked, reads: expansion.reads };
 }

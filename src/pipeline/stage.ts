@@ -1,6 +1,6 @@
 import { relative, resolve, sep } from 'node:path';
-import { loadPipelineConfig, type NamedStage, PIPELINE_FILE } from '../config/pipeline.js';
-import { PROJECT_STATE } from '../config/project.js';
+import { loadPipelineConfig, type NamedStage } from '../config/pipeline.js';
+import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
 import { OUTPUT_KINDS, type OutputKind, type PlotFlags, type StageConfig } from '../config/stage-config.js';
 import type { YamlFile } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
@@ -173,26 +173,45 @@ function refuseDangerousOutputs(cwd: string, stage: Stage, file: YamlFile, files
   }
 }
 
+/** A stage's name as that of a file: a template's stage may be named by any text, also by one that would be another path. */
+export function fileNameOf(stage: string): string {
+  return stage.replaceAll(/[^\w.,@=+-]/gu, (odd) => `%${odd.codePointAt(0)!.toString(16)}`);
+}
+
+/** The file that keeps what a stage's commands print, relative to the project folder. */
+export function logFileOf({ name }: Stage): string {
+  return `${PROJECT_STATE}/logs/${fileNameOf(name)}.log`;
+}
+
 /**
  * The stages that `targets` name and everything they depend on, in running order; all stages without targets. The
  * dependencies of a frozen stage are left alone.
  * @throws HndsrError PIPELINE_UNKNOWN_STAGE
  */
 export function selectStages(pipeline: Pipeline, targets: readonly string[] = []): readonly Stage[] {
-  const byName = new Map(pipeline.order.map((stage) => [stage.name, stage]));
   if (targets.length === 0) return pipeline.order;
+  const byName = new Map(pipeline.order.map((stage) => [stage.name, stage]));
   const wanted = new Set<string>();
-  const pending = [...targets];
+  const pending = targets.flatMap((target) => namedBy(target, pipeline));
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    const stage = byName.get(name);
-    if (stage === undefined) {
-      throw new HndsrError('PIPELINE_UNKNOWN_STAGE', `${pipeline.file.name} has no stage \`${name}\``, {
-        hint: `Its stages: ${[...byName.keys()].join(', ')}.`,
-      });
-    }
+    const stage = byName.get(name)!;
     if (wanted.has(name)) continue;
     wanted.add(name);
     if (!stage.frozen) pending.push(...(pipeline.upstream.get(name) ?? []));
   }
   return pipeline.order.filter((stage) => wanted.has(stage.name));
+}
+
+/**
+ * The stage of that name, or all those of the template of that name.
+ * @throws HndsrError PIPELINE_UNKNOWN_STAGE
+ */
+export function namedBy(target: string, { order, file }: Pipeline): string[] {
+  const found = order.filter(({ name, key }) => name === target || key[1] === target);
+  if (found.length > 0) return found.map(({ name }) => name);
+  const names = order.map(({ name }) => name);
+  const listed = names.slice(0, 50).join(', ') + (names.length > 50 ? `, and ${names.length - 50} more` : '');
+  throw new HndsrError('PIPELINE_UNKNOWN_STAGE', `${file.name} has no stage \`${target}\``, {
+    hint: `Its stages: ${listed}.`,
+  });
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { HndsrError } from '../errors.js';
 import { FileHasher } from './file-hash.js';
-import type { StageInputs } from './fingerprint.js';
+import { hashesOf, readEnvironment, type StageInputs } from './fingerprint.js';
 import { overlaps } from './graph.js';
 import { HashCache } from './hash-cache.js';
 import { Lock, type LockEntry, type LockedContent } from './lock.js';
@@ -93,7 +93,7 @@ export async function assess(
   if (!stage.frozen)
     reasons.push(...upstream.map(({ name }): Reason => ({ kind: 'upstream-runs', stage: name })));
   const inputs = stage.frozen
-    ? inputsOf(stage, locked.deps, locked.params)
+    ? inputsOf(stage, locked.deps, locked.params, locked.env ?? {})
     : inputsOf(stage, (await readDependencies(stage, snapshot)).deps, params);
   const declared = new Set(stage.deps.map(({ path }) => path));
   const changes = compareInputs(inputs, locked).filter(
@@ -130,16 +130,19 @@ export async function readDependencies(
   return { deps: [...deps.values()], missing };
 }
 
+/** @param env values of the environment variables that it names; as they are now unless given */
 export function inputsOf(
   stage: Stage,
   deps: readonly LockedContent[],
   params: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | null>> = readEnvironment(stage.env),
 ): StageInputs {
   return {
     commands: stage.commands,
     wdir: stage.wdir.path,
-    deps: Object.fromEntries(deps.map(({ path, sha256 }) => [path, sha256])),
+    deps: hashesOf(deps),
     params,
+    env,
     outs: stage.outs.map(({ path }) => path),
   };
 }

@@ -1,8 +1,8 @@
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FSWatcher } from 'chokidar';
-import { PIPELINE_FILE } from '../config/pipeline.js';
-import { PROJECT_STATE } from '../config/project.js';
+
+import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import { type JobContext, silent } from '../events.js';
 import { type ReproOptions, repro, type StageOutcome } from './executor.js';

@@ -82,14 +82,6 @@ stages:
   it.each([
     ['stages:\n  a:\n    cmd: x\n    dep: [y]\n', 'CONFIG_UNKNOWN_KEY', 'unknown key `stages.a.dep`', 4, 5],
     [
-      'stages:\n  a:\n    cmd: x\n    foreach: [y]\n',
-      'CONFIG_UNKNOWN_KEY',
-      'unknown key `stages.a.foreach`',
-      4,
-      5,
-    ],
-    ['stages: {}\nvars: []\n', 'CONFIG_UNKNOWN_KEY', 'unknown key `vars`', 2, 1],
-    [
       'stages:\n  a:\n    cmd: x\n    outs:\n      - y:\n          cahce: false\n',
       'CONFIG_UNKNOWN_KEY',
       'unknown key `stages.a.outs.0.y.cahce`',

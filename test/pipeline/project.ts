@@ -56,6 +56,11 @@ export class Project {
     return names(await this.repro(options));
   }
 
+  /** The stages that `repro` took from earlier runs. */
+  async restored(options: Parameters<Project['repro']>[0] = {}): Promise<string[]> {
+    return (await this.repro(options)).filter(({ restored }) => restored).map(({ stage }) => stage);
+  }
+
   /** The reasons of each stage that is not up to date, as a person reads them. */
   async stale(): Promise<Record<string, string[]>> {
     const statuses = await pipelineStatus({ cwd: this.cwd });

@@ -22,11 +22,18 @@ function explain(error: unknown, verbose: boolean): string {
   if (error.location !== undefined) {
     const { file, line, column } = error.location;
     lines.push(`  at ${file}:${line}:${column}`);
-    if (error.source !== undefined)
+    if (error.source !== undefined) {
+      // A tab is as wide below as it is above.
+      const before = error.source
+        .slice(0, column - 1)
+        .replaceAll(/[^\t]/g, ' ')
+        .padEnd(column - 1);
+      const squiggle = `^${'~'.repeat((error.length ?? 1) - 1)}`;
       lines.push(
         `  ${line} | ${error.source}`,
-        `  ${' '.repeat(String(line).length)} | ${' '.repeat(column - 1)}^`,
+        `  ${' '.repeat(String(line).length)} | ${before}${squiggle}`,
       );
+    }
   }
   if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
   if (verbose && error.cause instanceof Error) lines.push(`  cause: ${error.cause.stack}`);

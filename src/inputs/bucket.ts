@@ -4,15 +4,21 @@ import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
-import { syncFolder } from '../../atomic.js';
-import { asWriteError, HndsrError } from '../../errors.js';
+import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import { syncFolder } from '../atomic.js';
+import {
+  bucketFailure,
+  isPassingFailure,
+  openBucketClient,
+  parseBucketAddress,
+  statusOf,
+} from '../bucket.js';
+import { asWriteError, HndsrError } from '../errors.js';
 import { mapConcurrently } from '../pool.js';
-import type { InputImage, RejectRecord } from '../records.js';
-import { tileId } from '../tile-id.js';
 import type { FieldsRow } from './fields.js';
 import { isImagePath } from './folder.js';
 import type { ImageInput } from './input.js';
+import type { InputImage, InputReject } from './input-image.js';
 import { parseSidecar, SIDECAR_FILE } from './sidecar.js';
 
 interface Remote {
@@ -37,7 +43,7 @@ const HEADS_AT_ONCE = 16;
  * @throws HndsrError INPUT_MISSING (no such bucket), INPUT_DENIED, INPUT_UNREACHABLE, INPUT_INVALID
  */
 export async function listBucket(address: string, remote: Remote): Promise<ImageInput> {
-  const { bucket, key: prefix } = parseAddress(address);
+  const { bucket, key: prefix } = parseBucketAddress(address);
   const bucketReader = new BucketReader(remote);
   const objects = await bucketReader.list(bucket, prefix, address);
   // Paths are relative to the last folder of the prefix.
@@ -73,25 +79,17 @@ export async function headObjects(
 ): Promise<Pick<ImageInput, 'images' | 'rejects' | 'fetch'>> {
   const reader = new BucketReader(remote);
   const images: InputImage[] = [];
-  const rejects: RejectRecord[] = [];
+  const rejects: InputReject[] = [];
   await mapConcurrently(rows, HEADS_AT_ONCE, async ({ path, fields }) => {
-    const { bucket, key } = parseAddress(path);
+    const { bucket, key } = parseBucketAddress(path);
     const object = await reader.head(bucket, key);
     if (object !== undefined) images.push({ ...reader.image(path, object), fields });
     else {
       const detail = 'the list names it, and there is no such object';
-      rejects.push({ id: tileId(path), path, reason: 'unreadable', detail });
+      rejects.push({ path, reason: 'unreadable', detail });
     }
   });
   return { images, rejects, fetch: (image) => reader.fetch(image.absolute) };
-}
-
-function parseAddress(address: string): { bucket: string; key: string } {
-  const match = /^s3:\/\/([^/]+)\/?(.*)$/.exec(address);
-  if (match !== null) return { bucket: match[1]!, key: match[2]! };
-  throw new HndsrError('INPUT_INVALID', `${address} is not an address of the form s3://bucket/prefix`, {
-    hint: 'Name the bucket, and the first part of the keys that you want.',
-  });
 }
 
 class BucketReader {
@@ -99,12 +97,7 @@ class BucketReader {
   private readonly objects = new Map<string, StoredObject>();
 
   constructor(private readonly remote: Remote) {
-    const { endpoint } = remote;
-    this.client = new S3Client({
-      maxAttempts: 3,
-      region: process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1',
-      ...(endpoint === null ? {} : { endpoint, forcePathStyle: true }),
-    });
+    this.client = openBucketClient(remote.endpoint);
   }
 
   async list(bucket: string, prefix: string, address: string): Promise<StoredObject[]> {
@@ -172,7 +165,7 @@ class BucketReader {
           await this.download(object, partial);
           break;
         } catch (error) {
-          if (attempt === ATTEMPTS || !isPassing(error)) throw error;
+          if (attempt === ATTEMPTS || !isPassingFailure(error)) throw error;
         }
       }
       await check(object, partial, address);
@@ -206,52 +199,35 @@ class BucketReader {
   /** In words that hold neither keys nor signatures. */
   private explain(error: unknown, address: string): unknown {
     if (error instanceof HndsrError) return error;
-    const { name = '', code = '' } = error as { name?: string; code?: string };
-    const status = statusOf(error);
+    const { kind, detail } = bucketFailure(error);
     const where = this.remote.endpoint === null ? '' : ` at ${this.remote.endpoint}`;
-    if (name === 'NoSuchBucket' || status === 404) {
-      return new HndsrError('INPUT_MISSING', `${address} was not found${where}`, {
-        hint: 'Check the name of the bucket, and --endpoint for a service other than AWS.',
-        cause: error,
-      });
+    switch (kind) {
+      case 'missing':
+        return new HndsrError('INPUT_MISSING', `${address} was not found${where}`, {
+          hint: 'Check the name of the bucket, and --endpoint for a service other than AWS.',
+          cause: error,
+        });
+      case 'changed':
+        return new HndsrError('INPUT_INVALID', `${address} has changed while it was read`, {
+          hint: 'Run the same command again once nothing writes to the bucket any more.',
+          cause: error,
+        });
+      case 'denied':
+        return new HndsrError('INPUT_DENIED', `${address} may not be read${where} (${detail})`, {
+          hint: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to an account that may list and read it.',
+          cause: error,
+        });
+      case 'unreachable':
+        return new HndsrError('INPUT_UNREACHABLE', `${address} cannot be reached${where} (${detail})`, {
+          hint: 'Check the network and --endpoint, and run the same command again: it goes on where it was.',
+          cause: error,
+        });
     }
-    if (status === 412) {
-      return new HndsrError('INPUT_INVALID', `${address} has changed while it was read`, {
-        hint: 'Run the same command again once nothing writes to the bucket any more.',
-        cause: error,
-      });
-    }
-    if (status === 401 || status === 403 || /Credential|AccessDenied|InvalidAccessKey|Signature/.test(name)) {
-      return new HndsrError('INPUT_DENIED', `${address} may not be read${where} (${name || status})`, {
-        hint: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to an account that may list and read it.',
-        cause: error,
-      });
-    }
-    return new HndsrError(
-      'INPUT_UNREACHABLE',
-      `${address} cannot be reached${where} (${code || name || status})`,
-      {
-        hint: 'Check the network and --endpoint, and run the same command again: it goes on where it was.',
-        cause: error,
-      },
-    );
   }
 }
 
 function bare(etag: string | undefined): string {
   return (etag ?? '').replaceAll('"', '');
-}
-
-function statusOf(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-}
-
-/** A broken connection is tried again; a refusal, and a full disk, are not. */
-function isPassing(error: unknown): boolean {
-  const status = statusOf(error);
-  if (status !== undefined) return status >= 500;
-  const { code, name } = error as { code?: string; name?: string };
-  return /^(ECONN|EPIPE|ETIMEDOUT|ERR_STREAM|EAI_AGAIN)/.test(code ?? '') || /Timeout|Abort/.test(name ?? '');
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
