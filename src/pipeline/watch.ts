@@ -1,6 +1,7 @@
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FSWatcher } from 'chokidar';
+
 import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import { type JobContext, silent } from '../events.js';
@@ -27,7 +28,7 @@ export async function watchRepro(
   let watch: Watch | undefined;
   try {
     while (!options.signal.aborted) {
-      watch = await Watch.on(watchedPaths(options), watch);
+      watch = await Watch.on(await watchedPaths(options), watch);
       onRound(await runOnce(options, context));
       await watch.change(options.signal);
     }
@@ -53,7 +54,7 @@ interface WatchedPaths {
   ignored: string[];
 }
 
-function watchedPaths(options: ReproOptions): WatchedPaths {
+async function watchedPaths(options: ReproOptions): Promise<WatchedPaths> {
   const file = resolve(options.cwd, options.file ?? PIPELINE_FILE);
   try {
     const pipeline = await loadPipeline(options.cwd, options.file);
