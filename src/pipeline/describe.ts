@@ -24,8 +24,8 @@ export interface DescribeOptions {
  * The stages in running order, and what joins them.
  * @throws HndsrError what `loadPipeline` and `selectStages` throw
  */
-export function describePipeline({ cwd, file, targets }: DescribeOptions): StageNode[] {
-  const pipeline = loadPipeline(cwd, file);
+export async function describePipeline({ cwd, file, targets }: DescribeOptions): Promise<StageNode[]> {
+  const pipeline = await loadPipeline(cwd, file);
   return selectStages(pipeline, targets).map((stage) => ({
     stage: stage.name,
     after: pipeline.upstream.get(stage.name) ?? [],

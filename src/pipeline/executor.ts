@@ -65,7 +65,7 @@ export interface StageOutcome {
  * PIPELINE_STAGE_FAILED, PIPELINE_STAGE_TIMEOUT, PIPELINE_OUTPUT_MISSING, INTERRUPTED, OUTPUT_UNWRITABLE, DISK_FULL
  */
 export async function repro(options: ReproOptions, context: JobContext = silent): Promise<StageOutcome[]> {
-  const pipeline = loadPipeline(options.cwd, options.file);
+  const pipeline = await loadPipeline(options.cwd, options.file);
   const stages = selectForRepro(pipeline, options);
   const { cwd } = pipeline;
   if (options.dry) return plan(pipeline, stages, options);

@@ -27,7 +27,7 @@ export async function watchRepro(
   let watch: Watch | undefined;
   try {
     while (!options.signal.aborted) {
-      watch = await Watch.on(watchedPaths(options), watch);
+      watch = await Watch.on(await watchedPaths(options), watch);
       onRound(await runOnce(options, context));
       await watch.change(options.signal);
     }
@@ -53,10 +53,10 @@ interface WatchedPaths {
   ignored: string[];
 }
 
-function watchedPaths(options: ReproOptions): WatchedPaths {
+async function watchedPaths(options: ReproOptions): Promise<WatchedPaths> {
   const file = resolve(options.cwd, options.file ?? PIPELINE_FILE);
   try {
-    const pipeline = loadPipeline(options.cwd, options.file);
+    const pipeline = await loadPipeline(options.cwd, options.file);
     const stages = selectForRepro(pipeline, options);
     const made = pipeline.order.flatMap(({ outs }) => outs.map(({ absolute }) => absolute));
     const ignored = [...made, join(pipeline.cwd, PROJECT_STATE)];

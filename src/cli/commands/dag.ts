@@ -30,7 +30,7 @@ export function register(program: Command): void {
     .action(
       action<DagFlags>(async ({ cwd, print }, { file, mermaid, svg }, targets: string[]) => {
         const { describePipeline } = await import('../../pipeline/describe.js');
-        const nodes = describePipeline({ cwd, file, targets });
+        const nodes = await describePipeline({ cwd, file, targets });
         if (svg) print(nodes, (await import('../../pipeline/dag-svg.js')).drawSvg(nodes));
         else if (mermaid) print(nodes, (await import('../../pipeline/dag-mermaid.js')).drawMermaid(nodes));
         else print(nodes, (await import('../../pipeline/dag-tree.js')).drawTree(nodes));
