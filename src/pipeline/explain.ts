@@ -1,11 +1,11 @@
 import { readListing } from './dependency-listings.js';
 import { FileHasher } from './file-hash.js';
-import { HashCache } from './hash-cache.js';
 import type { ListedFile } from './listing.js';
 import { Lock, type LockEntry, type LockedContent } from './lock.js';
+import { withPipeline } from './open-pipeline.js';
 import { describeReason, type Reason } from './reason.js';
 import { Snapshot } from './snapshot.js';
-import { loadPipeline, type Pipeline, type Stage, selectStages } from './stage.js';
+import { type Pipeline, type Stage, selectStages } from './stage.js';
 import { assessAll, type StageStatus } from './status.js';
 
 /** A file that is not as it was. */
@@ -50,20 +50,16 @@ export interface ExplainOptions {
  * @throws HndsrError what `pipelineStatus` throws
  */
 export async function explainStage(options: ExplainOptions): Promise<Explanation[]> {
-  const pipeline = await loadPipeline(options.cwd, options.file);
-  const stages = selectStages(pipeline, [options.stage]);
-  const cache = await HashCache.open(pipeline.cwd);
-  try {
+  return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
+    const stages = selectStages(pipeline, [options.stage]);
     const hasher = new FileHasher(pipeline.cwd, cache, options.signal);
     const lock = Lock.read(pipeline.lockPath, cache);
     const snapshot = new Snapshot(pipeline, hasher);
     const statuses = await assessAll(pipeline, stages, snapshot, lock);
     const explainer = new Explainer(pipeline, lock, snapshot, hasher, statuses);
     const named = stages.filter(({ name, key }) => name === options.stage || key[1] === options.stage);
-    return await Promise.all(named.map((stage) => explainer.explain(stage)));
-  } finally {
-    cache.close();
-  }
+    return Promise.all(named.map((stage) => explainer.explain(stage)));
+  });
 }
 
 class Explainer {

@@ -186,7 +186,7 @@ function refuseDangerousOutputs(cwd: string, stage: Stage, file: YamlFile, files
 
 /** A stage's name as that of a file: a template's stage may be named by any text, also by one that would be another path. */
 export function fileNameOf(stage: string): string {
-  return stage.replaceAll(/[^\w.,@=+-]/gu, (odd) => `%${odd.codePointAt(0)!.toString(16)}`);
+  return stage.replaceAll(/[^\w.,@=+-]/gu, (odd) => `%${odd.codePointAt(0)!.toString(16).toUpperCase()}`);
 }
 
 /** The file that keeps what a stage's commands print, relative to the project folder. */
