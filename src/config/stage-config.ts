@@ -99,8 +99,6 @@ export const stageSchema = z.strictObject({
 
 export type StageConfig = z.infer<typeof stageSchema>;
 export type PlotFlags = z.infer<typeof plotFlags>;
-export const OUTPUT_KINDS = ['outs', 'metrics', 'plots'] as const;
-export type OutputKind = (typeof OUTPUT_KINDS)[number];
 
 /** The keys that are known at a path below a stage, for the hint of an unknown one. */
 export function knownStageKeys(path: readonly PropertyKey[]): string[] {

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { HndsrError } from '../errors.js';
-import { readYaml, type YamlFile } from './yaml.js';
+import { isYamlThere, readYaml, type YamlFile } from './yaml.js';
 
 export const PARAMS_FILE = 'params.yaml';
 
@@ -36,7 +35,7 @@ export class Vars {
   /** Those of params.yaml in a folder; none where there is no such file. */
   static ofFolder(folder: string): Vars {
     const path = resolve(folder, PARAMS_FILE);
-    return existsSync(path) ? Vars.none().withFile(path, PARAMS_FILE, []) : Vars.none();
+    return isYamlThere(path) ? Vars.none().withFile(path, PARAMS_FILE, []) : Vars.none();
   }
 
   /**

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { CORE_SCHEMA, load, mergeTag } from 'js-yaml';
 import type { Document, Node } from 'yaml';
@@ -33,6 +33,7 @@ export interface YamlFile {
  * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX (with line and column)
  */
 export function readYaml(path: string, name: string): YamlFile {
+  reads?.add(path);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -43,6 +44,42 @@ export function readYaml(path: string, name: string): YamlFile {
     });
   }
   return parseYaml(text, name);
+}
+
+/** The paths of the files that a call of `readsOf` asks for. */
+let reads: Set<string> | undefined;
+
+/** Runs `work`, and tells which files it read as YAML or, by `isYamlThere`, looked for. */
+export function readsOf<Result>(work: () => Result): { result: Result; paths: string[] } {
+  const found = new Set<string>();
+  reads = found;
+  try {
+    return { result: work(), paths: [...found] };
+  } finally {
+    reads = undefined;
+  }
+}
+
+export function isYamlThere(path: string): boolean {
+  reads?.add(path);
+  return existsSync(path);
+}
+
+/** A file that was found right before: it is parsed when its value or a place in it is asked for. */
+export function parsedLater(text: string, name: string): YamlFile {
+  let parsed: YamlFile | undefined;
+  const file = (): YamlFile => {
+    parsed ??= parseYaml(text, name);
+    return parsed;
+  };
+  return {
+    name,
+    text,
+    get value() {
+      return file().value;
+    },
+    locate: (...place) => file().locate(...place),
+  };
 }
 
 /** @throws HndsrError CONFIG_SYNTAX (with line and column) */

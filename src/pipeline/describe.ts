@@ -16,8 +16,11 @@ export interface StageNode {
  * The stages in running order, and what joins them.
  * @throws HndsrError what `loadPipeline` throws
  */
-export function describePipeline(options: { cwd: string; file?: string | undefined }): StageNode[] {
-  const { order, upstream } = loadPipeline(options.cwd, options.file);
+export async function describePipeline(options: {
+  cwd: string;
+  file?: string | undefined;
+}): Promise<StageNode[]> {
+  const { order, upstream } = await loadPipeline(options.cwd, options.file);
   return order.map((stage) => ({
     stage: stage.name,
     after: upstream.get(stage.name) ?? [],

@@ -4,16 +4,17 @@ import { installShim } from './command.js';
 import { Execution } from './execution.js';
 import { FileHasher } from './file-hash.js';
 import { fingerprint } from './fingerprint.js';
-import { HashCache } from './hash-cache.js';
+import type { HashCache } from './hash-cache.js';
 import { Lock } from './lock.js';
 import { StageMaker } from './make-stage.js';
+import { withPipeline } from './open-pipeline.js';
 import { PreviousOutputs } from './previous-outputs.js';
 import type { Reason } from './reason.js';
 import { ReproLock } from './repro-lock.js';
 import { RunCache } from './run-cache.js';
 import { selectForRepro } from './selection.js';
 import { Snapshot } from './snapshot.js';
-import { loadPipeline, type Pipeline, type Stage } from './stage.js';
+import type { Pipeline, Stage } from './stage.js';
 import { assessAll, inputsOf, readDependencies } from './status.js';
 
 export interface ReproOptions {
@@ -65,30 +66,39 @@ export interface StageOutcome {
  * PIPELINE_STAGE_FAILED, PIPELINE_STAGE_TIMEOUT, PIPELINE_OUTPUT_MISSING, INTERRUPTED, OUTPUT_UNWRITABLE, DISK_FULL
  */
 export async function repro(options: ReproOptions, context: JobContext = silent): Promise<StageOutcome[]> {
-  const pipeline = loadPipeline(options.cwd, options.file);
-  const stages = selectForRepro(pipeline, options);
-  const { cwd } = pipeline;
-  if (options.dry) return plan(pipeline, stages, options);
-  const reproLock = await ReproLock.acquire(cwd, {
-    onWait: options.wait ? (holder) => tell(context, `waiting for ${holder}`) : undefined,
-    signal: options.signal,
-  });
-  try {
-    await recover(pipeline, context);
-    const cache = await HashCache.open(cwd);
+  return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
+    const stages = selectForRepro(pipeline, options);
+    if (options.dry) return plan(pipeline, stages, cache, options);
+    const lock = await ReproLock.acquire(pipeline.cwd, {
+      onWait: options.wait ? (holder) => tell(context, `waiting for ${holder}`) : undefined,
+      signal: options.signal,
+    });
     try {
-      const hasher = new FileHasher(cwd, cache, options.signal);
-      const lock = Lock.read(pipeline.lockPath, cache);
-      const runCache = new RunCache(cwd, hasher, context.emit);
-      const programs = await installShim(cwd);
-      const maker = new StageMaker(pipeline, lock, hasher, runCache, programs, options, context);
-      return await new Execution(pipeline, lock, hasher, maker, options, context).run(stages);
+      await recover(pipeline, context);
+      return await execute(pipeline, stages, cache, options, context);
     } finally {
-      cache.close();
+      lock.release();
     }
-  } finally {
-    reproLock.release();
-  }
+  });
+}
+
+async function execute(
+  pipeline: Pipeline,
+  stages: readonly Stage[],
+  cache: HashCache,
+  options: ReproOptions,
+  context: JobContext,
+): Promise<StageOutcome[]> {
+  const { cwd, lockPath } = pipeline;
+  const workspace = {
+    pipeline,
+    cache,
+    hasher: new FileHasher(cwd, cache, options.signal),
+    lock: Lock.read(lockPath, cache),
+  };
+  const runCache = new RunCache(cwd, workspace.hasher, context.emit);
+  const maker = new StageMaker(workspace, runCache, await installShim(cwd), options, context);
+  return new Execution(workspace, maker, options, context).run(stages);
 }
 
 /** Puts right what a `repro` that was killed left. */
@@ -106,28 +116,24 @@ function tell(context: JobContext, text: string): void {
 async function plan(
   pipeline: Pipeline,
   stages: readonly Stage[],
+  cache: HashCache,
   options: ReproOptions,
 ): Promise<StageOutcome[]> {
-  const cache = await HashCache.open(pipeline.cwd);
-  try {
-    const hasher = new FileHasher(pipeline.cwd, cache, options.signal);
-    const snapshot = new Snapshot(pipeline, hasher);
-    const lock = Lock.read(pipeline.lockPath, cache);
-    const runCache = new RunCache(pipeline.cwd, hasher, () => {});
-    const statuses = await assessAll(pipeline, stages, snapshot, lock, options.force);
-    const outcomes: StageOutcome[] = [];
-    for (const [index, { stage, upToDate, reasons }] of statuses.entries()) {
-      const restored =
-        !upToDate &&
-        !options.force &&
-        options.runCache !== false &&
-        (await wouldRestore(stages[index]!, reasons, snapshot, runCache));
-      outcomes.push({ stage, ran: !upToDate && !restored, restored, reasons, seconds: 0 });
-    }
-    return outcomes;
-  } finally {
-    cache.close();
+  const hasher = new FileHasher(pipeline.cwd, cache, options.signal);
+  const snapshot = new Snapshot(pipeline, hasher);
+  const lock = Lock.read(pipeline.lockPath, cache);
+  const runCache = new RunCache(pipeline.cwd, hasher, () => {});
+  const statuses = await assessAll(pipeline, stages, snapshot, lock, options.force);
+  const outcomes: StageOutcome[] = [];
+  for (const [index, { stage, upToDate, reasons }] of statuses.entries()) {
+    const restored =
+      !upToDate &&
+      !options.force &&
+      options.runCache !== false &&
+      (await wouldRestore(stages[index]!, reasons, snapshot, runCache));
+    outcomes.push({ stage, ran: !upToDate && !restored, restored, reasons, seconds: 0 });
   }
+  return outcomes;
 }
 
 /** What a stage depends on is not known before its upstream stages have run. */

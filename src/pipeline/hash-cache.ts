@@ -50,6 +50,11 @@ export class HashCache {
         if (!['SQLITE_NOTADB', 'SQLITE_CORRUPT'].includes((error as { code?: string }).code ?? '')) break;
       }
     }
+    return HashCache.none();
+  }
+
+  /** One that remembers nothing. */
+  static none(): HashCache {
     return new HashCache(undefined, {});
   }
 

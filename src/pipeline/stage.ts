@@ -1,11 +1,14 @@
 import { relative, resolve, sep } from 'node:path';
-import { loadPipelineConfig, type NamedStage } from '../config/pipeline.js';
+import { OUTPUT_KINDS, type OutputKind } from '../config/output-kind.js';
+import type { NamedStage } from '../config/pipeline.js';
 import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
-import { OUTPUT_KINDS, type OutputKind, type PlotFlags, type StageConfig } from '../config/stage-config.js';
+import type { PlotFlags, StageConfig } from '../config/stage-config.js';
 import type { YamlFile } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 import { buildGraph, type Graph, withAncestors } from './graph.js';
+import type { HashCache } from './hash-cache.js';
 import { lockFileOf } from './lock.js';
+import { readPipelineConfig } from './remembered-config.js';
 
 /** A path that pipeline.yaml names. */
 export interface StagePath {
@@ -77,11 +80,16 @@ export interface Pipeline extends Graph {
 /**
  * Reads pipeline.yaml, finds its paths and joins its stages to a graph.
  * @param path the pipeline's file, relative to `cwd`; its folder is the project folder
+ * @param memory remembers what the file means, until its text or a file that it names changes
  * @throws HndsrError what `loadPipelineConfig` and `buildGraph` throw; CONFIG_INVALID for an output that would take
  * away the project or its state
  */
-export function loadPipeline(cwd: string, path: string = PIPELINE_FILE): Pipeline {
-  const { folder, file, stages } = loadPipelineConfig(cwd, path);
+export async function loadPipeline(
+  cwd: string,
+  path: string = PIPELINE_FILE,
+  memory?: HashCache,
+): Promise<Pipeline> {
+  const { folder, file, stages } = await readPipelineConfig(cwd, path, memory);
   const absolute = resolve(cwd, path);
   const lockPath = lockFileOf(absolute);
   const resolved = stages.map((stage) => resolveStage(folder, stage));

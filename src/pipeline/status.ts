@@ -3,11 +3,11 @@ import { HndsrError } from '../errors.js';
 import { FileHasher } from './file-hash.js';
 import { hashesOf, readEnvironment, type StageInputs } from './fingerprint.js';
 import { overlaps } from './graph.js';
-import { HashCache } from './hash-cache.js';
 import { Lock, type LockEntry, type LockedContent } from './lock.js';
+import { withPipeline } from './open-pipeline.js';
 import { compareInputs, type Reason } from './reason.js';
 import { Snapshot } from './snapshot.js';
-import { loadPipeline, type Pipeline, type Stage, type StagePath, selectStages } from './stage.js';
+import { type Pipeline, type Stage, type StagePath, selectStages } from './stage.js';
 
 export interface StageStatus {
   stage: string;
@@ -31,22 +31,12 @@ export interface StatusOptions {
  * not in params.yaml
  */
 export async function pipelineStatus(options: StatusOptions): Promise<StageStatus[]> {
-  const { targets, signal } = options;
-  const pipeline = loadPipeline(options.cwd, options.file);
-  const { cwd } = pipeline;
-  const stages = selectStages(pipeline, targets);
-  const lock = Lock.read(pipeline.lockPath);
-  const cache = await HashCache.open(cwd);
-  try {
-    return await assessAll(
-      pipeline,
-      stages,
-      new Snapshot(pipeline, new FileHasher(cwd, cache, signal)),
-      lock,
-    );
-  } finally {
-    cache.close();
-  }
+  return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
+    const stages = selectStages(pipeline, options.targets);
+    const lock = Lock.read(pipeline.lockPath, cache);
+    const hasher = new FileHasher(pipeline.cwd, cache, options.signal);
+    return assessAll(pipeline, stages, new Snapshot(pipeline, hasher), lock);
+  });
 }
 
 /** @param force each of the stages counts as one that will run */

@@ -22,7 +22,7 @@ const shipped = (name: string) => fileURLToPath(new URL(`../../${name}`, import.
 describe('pipeline.yaml', () => {
   it('is accepted as it is shipped, with every param in params.yaml', async () => {
     for (const name of ['pipeline.yaml', 'params.yaml']) await cp(shipped(name), join(cwd, name));
-    expect(loadPipeline(cwd).order.map(({ name }) => name)).toEqual([
+    expect((await loadPipeline(cwd)).order.map(({ name }) => name)).toEqual([
       'etl',
       'train-autoencoder',
       'train-neural-operator',

@@ -5,7 +5,9 @@ import { Project } from './project.js';
 
 async function commands(pipeline: string, params = ''): Promise<Record<string, string>> {
   const { cwd } = await Project.create({ 'pipeline.yaml': pipeline, 'params.yaml': params });
-  return Object.fromEntries(loadPipeline(cwd).order.map((stage) => [stage.name, stage.commands.join('\n')]));
+  return Object.fromEntries(
+    (await loadPipeline(cwd)).order.map((stage) => [stage.name, stage.commands.join('\n')]),
+  );
 }
 
 describe('foreach', () => {
@@ -58,7 +60,7 @@ stages:
         async (lists) => {
           const template = { matrix: lists, cmd: 'run ${item}' };
           await write(JSON.stringify({ stages: { t: template } }));
-          const names = loadPipeline(cwd).order.map(({ name }) => name);
+          const names = (await loadPipeline(cwd)).order.map(({ name }) => name);
           const expected = Object.values(lists).reduce((product, list) => product * list.length, 1);
           expect(new Set(names).size).toBe(expected);
         },

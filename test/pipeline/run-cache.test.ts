@@ -48,7 +48,7 @@ beforeEach(async () => {
   events = [];
   project = await Project.create({ 'pipeline.yaml': PIPELINE, source: 'content\n' });
   await project.repro();
-  const pipeline = loadPipeline(project.cwd);
+  const pipeline = await loadPipeline(project.cwd);
   stage = pipeline.order[0]!;
   entry = Lock.read(pipeline.lockPath).get('make')!;
   await withCache((cache) => cache.keep(stage, entry));
@@ -143,5 +143,5 @@ it.each([
   ['frozen: false', 'deps: [source]', 'outs: [made: {cache: false}]'],
 ])('keeps no run of a stage with %s, %s, %s', async (flag, deps, outs) => {
   await project.write('pipeline.yaml', `stages: {make: {cmd: x, ${flag}, ${deps}, ${outs}}}`);
-  expect(isRepeatable(loadPipeline(project.cwd).order[0]!)).toBe(false);
+  expect(isRepeatable((await loadPipeline(project.cwd)).order[0]!)).toBe(false);
 });

@@ -5,7 +5,7 @@ import { Project } from './project.js';
 /** The stages of a pipeline.yaml, with other files beside it. */
 async function load(pipeline: string, files: Record<string, string> = {}) {
   const { cwd } = await Project.create({ 'pipeline.yaml': pipeline, ...files });
-  return loadPipeline(cwd).order;
+  return (await loadPipeline(cwd)).order;
 }
 
 async function commandOf(pipeline: string, files: Record<string, string> = {}): Promise<string> {

@@ -19,7 +19,7 @@ export function register(program: Command): void {
     .action(
       action<PipelineFlag>(async (context, { file }) => {
         const { describePipeline } = await import('../../pipeline/describe.js');
-        const nodes = describePipeline({ cwd: context.cwd, file });
+        const nodes = await describePipeline({ cwd: context.cwd, file });
         const width = Math.max(0, ...nodes.map(({ stage }) => stage.length));
         const lines = nodes.map(({ stage, after }) =>
           after.length === 0 ? stage : `${stage.padEnd(width)}  after ${after.join(', ')}`,
