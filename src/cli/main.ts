@@ -48,6 +48,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'which stages of pipeline.yaml are out of date, and why',
     load: () => import('./commands/status.js'),
   },
+  explain: {
+    summary: 'what exactly makes a stage run again',
+    load: () => import('./commands/explain.js'),
+  },
   dag: {
     summary: 'the stages of pipeline.yaml and what each depends on',
     load: () => import('./commands/dag.js'),

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { type CacheConfig, cacheSchema } from './cache-config.js';
 import { Expansion } from './expand.js';
 import { PIPELINE_FILE } from './project.js';
 import { knownStageKeys, type StageConfig, stageSchema } from './stage-config.js';
@@ -13,6 +14,7 @@ const stageName = z
 
 const pipelineSchema = z.strictObject({
   vars: z.unknown().optional(),
+  cache: cacheSchema.default({}),
   stages: z.record(stageName, z.unknown(), { error: 'must be a map of stages' }),
 });
 
@@ -32,6 +34,7 @@ export interface PipelineConfig {
   stages: readonly NamedStage[];
   /** What its `${...}` took from params.yaml and other files. */
   reads: readonly VarRead[];
+  cache: CacheConfig;
 }
 
 /**
@@ -43,12 +46,14 @@ export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): P
   const absolute = resolve(cwd, path);
   const folder = dirname(absolute);
   const file = readYaml(absolute, path);
-  const { vars, stages } = validateYaml(file, pipelineSchema, () => Object.keys(pipelineSchema.shape));
+  const { vars, stages, cache } = validateYaml(file, pipelineSchema, (at) =>
+    Object.keys((at[0] === 'cache' ? cacheSchema : pipelineSchema).shape),
+  );
   const expansion = new Expansion(file, folder);
   const checked = expansion.expand(stages, vars).map(({ name, key, value }) => ({
     name,
     key,
     config: validateAt(file, key, value, stageSchema, (at) => knownStageKeys(at.slice(key.length))),
   }));
-  return { folder, file, stages: checked, reads: expansion.reads };
+  return { folder, file, stages: checked, reads: expansion.reads, cache };
 }

@@ -1,4 +1,4 @@
-import { loadPipeline } from './stage.js';
+import { loadPipeline, selectStages } from './stage.js';
 
 export interface StageNode {
   stage: string;
@@ -12,18 +12,23 @@ export interface StageNode {
   description: string | null;
 }
 
+export interface DescribeOptions {
+  cwd: string;
+  /** The pipeline's file, relative to `cwd`; default: pipeline.yaml. Its folder is the project folder. */
+  file?: string | undefined;
+  /** Only these stages and those they depend on. */
+  targets?: readonly string[];
+}
+
 /**
  * The stages in running order, and what joins them.
- * @throws HndsrError what `loadPipeline` throws
+ * @throws HndsrError what `loadPipeline` and `selectStages` throw
  */
-export async function describePipeline(options: {
-  cwd: string;
-  file?: string | undefined;
-}): Promise<StageNode[]> {
-  const { order, upstream } = await loadPipeline(options.cwd, options.file);
-  return order.map((stage) => ({
+export async function describePipeline({ cwd, file, targets }: DescribeOptions): Promise<StageNode[]> {
+  const pipeline = await loadPipeline(cwd, file);
+  return selectStages(pipeline, targets).map((stage) => ({
     stage: stage.name,
-    after: upstream.get(stage.name) ?? [],
+    after: pipeline.upstream.get(stage.name) ?? [],
     commands: stage.commands,
     deps: stage.deps.map(({ path }) => path),
     params: stage.params.map(({ name }) => name),

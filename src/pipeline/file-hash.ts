@@ -1,12 +1,12 @@
-import { type BigIntStats, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { relative } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HndsrError, interruptedError } from '../errors.js';
-import { type FoundFile, walkFolder } from './folder-walk.js';
+import { describe, type FoundFile, walkFolder } from './folder-walk.js';
 import type { HashCache } from './hash-cache.js';
-import { readOnThreads, WORTH_THREADS_BYTES } from './hash-threads.js';
+import type { SizedFile } from './hash-threads.js';
 import { formatListing, hashText, type ListedFile } from './listing.js';
-import { isRacy, type Reading, readHash, stampOf } from './read-hash.js';
+import { identityOf, isRacy, type Reading, readHash, stampOf } from './read-hash.js';
 
 /** The content of a file or folder. */
 export interface Digest {
@@ -24,6 +24,9 @@ export interface HashedFile extends ListedFile {
   /** Whether its owner may run it. */
   executable: boolean;
 }
+
+/** To start threads takes as long as to hash some tens of megabytes. */
+const WORTH_THREADS_BYTES = 1 << 26;
 
 /** Files hashed before other work (Ctrl-C) gets its turn. */
 const FILES_PER_TURN = 64;
@@ -53,8 +56,8 @@ export class FileHasher {
     return this.explained(path, async () => {
       const state = statSync(path, { bigint: true, throwIfNoEntry: false });
       if (state === undefined) return undefined;
-      if (state.isDirectory()) return this.hashFolder(path, state);
-      const [file] = await this.hashFiles([{ path: '', absolute: path, state }]);
+      if (state.isDirectory()) return this.hashFolder(path, walkFolder(path, identityOf(state)));
+      const [file] = await this.hashFiles(path, [describe('', state)]);
       return { sha256: file!.sha256, size: Number(state.size) };
     });
   }
@@ -67,10 +70,8 @@ export class FileHasher {
   async list(path: string): Promise<HashedFile[]> {
     const files = await this.explained(path, async () => {
       const state = statSync(path, { bigint: true });
-      return this.hashFiles(
-        state.isDirectory() ? walkFolder(path, state) : [{ path: '', absolute: path, state }],
-        this.unsettled,
-      );
+      const found = state.isDirectory() ? walkFolder(path, identityOf(state)) : [describe('', state)];
+      return this.hashFiles(path, found, this.unsettled);
     });
     return files ?? [];
   }
@@ -88,72 +89,75 @@ export class FileHasher {
    * @throws HndsrError INPUT_INVALID for one that cannot be read; INTERRUPTED
    */
   async findChanged(expected: readonly { path: string; sha256: string }[]): Promise<string[]> {
-    const states = expected.map(({ path }) => statSync(path, { bigint: true, throwIfNoEntry: false }));
-    const found = expected.flatMap(({ path, sha256 }, index) => {
-      const state = states[index];
-      return state?.isFile() ? [{ path: '', absolute: path, state, sha256 }] : [];
-    });
+    const states = expected.map(({ path }) => statSync(path, { throwIfNoEntry: false }));
+    const found = expected.filter((_, index) => states[index]?.isFile());
     const missing = expected.filter((_, index) => !states[index]?.isFile());
-    const readings = (await this.explained('.', () => this.read(found))) ?? [];
+    const sized = found.map(({ path }) => ({ path, size: statSync(path).size }));
+    const readings = (await this.explained('.', () => this.read(sized))) ?? [];
     const changed = found.filter(({ sha256 }, index) => readings[index]?.sha256 !== sha256);
-    return [...missing.map(({ path }) => path), ...changed.map(({ absolute }) => absolute)];
+    return [...missing, ...changed].map(({ path }) => path);
   }
 
-  private async hashFolder(folder: string, state: BigIntStats): Promise<Digest> {
-    const files = walkFolder(folder, state);
-    const stamps = hashText(files.map((file) => `${file.path}\0${stampOf(file.state)}\n`).join(''));
+  private async hashFolder(folder: string, files: readonly FoundFile[]): Promise<Digest> {
+    let states = '';
+    for (const { path, stamp } of files) states += `${path}\0${stamp}\n`;
+    const stamps = hashText(states);
     const name = this.nameOf(folder);
     const known = this.cache.getFolder(name, stamps);
     if (known !== undefined) return known;
-    const hashed = await this.hashFiles(files);
+    const hashed = await this.hashFiles(folder, files);
     const digest = {
       sha256: hashText(formatListing(hashed)),
-      size: files.reduce((sum, file) => sum + Number(file.state.size), 0),
+      size: files.reduce((sum, file) => sum + file.size, 0),
       files: files.length,
     };
     if (hashed.every((file) => file.settled)) this.cache.setFolder(name, stamps, digest);
     return digest;
   }
 
+  /** @param files of the folder `root`, or that file itself, by the path `''` */
   private async hashFiles(
+    root: string,
     files: readonly FoundFile[],
     unsettled?: ReadonlyMap<string, { stamp: string; sha256: string }>,
   ): Promise<(HashedFile & { settled: boolean })[]> {
-    const names = files.map(({ absolute }) => this.nameOf(absolute));
-    const stamps = files.map(({ state }) => stampOf(state));
-    const known = names.map((name, index) => {
-      const read = unsettled?.get(name);
-      return read?.stamp === stamps[index] ? read?.sha256 : this.cache.get(name, stamps[index]!);
+    const sorted = files.toSorted((one, other) => (one.path < other.path ? -1 : 1));
+    const folder = this.nameOf(root);
+    const nameOf = ({ path }: FoundFile): string => (path === '' ? folder : `${folder}/${path}`);
+    const known = sorted.map((file) => {
+      const read = unsettled?.get(nameOf(file));
+      return read?.stamp === file.stamp ? read.sha256 : this.cache.get(nameOf(file), file.stamp);
     });
-    const unknown = files.filter((_, index) => known[index] === undefined);
-    const readings = await this.read(unknown);
-    let next = 0;
-    return files.map(({ path, absolute, state }, index) => {
-      const executable = (state.mode & 0o100n) !== 0n;
-      if (known[index] !== undefined)
-        return { path, absolute, executable, sha256: known[index], settled: true };
-      const { sha256, stamp, settled } = readings[next++]!;
-      const same = settled && stamp === stamps[index];
-      if (same) this.cache.set(names[index]!, stamp, sha256);
-      else this.unsettled.set(names[index]!, { stamp, sha256 });
-      return { path, absolute, executable, sha256, settled: same };
-    });
-  }
-
-  private async read(files: readonly FoundFile[]): Promise<Reading[]> {
-    const odd = files.find(({ state }) => !state.isFile());
+    const absoluteOf = ({ path }: FoundFile): string => (path === '' ? root : `${root}/${path}`);
+    const unknown = sorted.filter((_, index) => known[index] === undefined);
+    const odd = unknown.find(({ regular }) => !regular);
     if (odd !== undefined) {
-      throw new HndsrError('INPUT_INVALID', `${this.nameOf(odd.absolute)} is neither a file nor a folder`, {
+      throw new HndsrError('INPUT_INVALID', `${nameOf(odd)} is neither a file nor a folder`, {
         hint: 'A dependency or output is a file, or a folder of files: no device, pipe or socket.',
       });
     }
+    const readings = await this.read(unknown.map((file) => ({ path: absoluteOf(file), size: file.size })));
+    let next = 0;
+    return sorted.map((file, index) => {
+      const { path, executable } = file;
+      const hashed = { path, executable, absolute: absoluteOf(file) };
+      if (known[index] !== undefined) return { ...hashed, sha256: known[index], settled: true };
+      const { sha256, stamp, settled } = readings[next++]!;
+      const same = settled && stamp === file.stamp;
+      if (same) this.cache.set(nameOf(file), stamp, sha256);
+      else this.unsettled.set(nameOf(file), { stamp, sha256 });
+      return { ...hashed, sha256, settled: same };
+    });
+  }
+
+  private async read(files: readonly SizedFile[]): Promise<Reading[]> {
     if (this.signal?.aborted && files.length > 0) throw interruptedError('hashing');
-    const sized = files.map(({ absolute, state }) => ({ path: absolute, size: Number(state.size) }));
-    if (sized.reduce((sum, { size }) => sum + size, 0) >= WORTH_THREADS_BYTES) {
-      return readOnThreads(sized, this.signal);
+    if (files.reduce((sum, { size }) => sum + size, 0) >= WORTH_THREADS_BYTES) {
+      const { readOnThreads } = await import('./hash-threads.js');
+      return readOnThreads(files, this.signal);
     }
     const readings: Reading[] = [];
-    for (const { path } of sized) {
+    for (const { path } of files) {
       readings.push(readHash(path));
       if (readings.length % FILES_PER_TURN === 0) await this.pause();
     }

@@ -4,9 +4,6 @@ import { interruptedError } from '../errors.js';
 import type { ReadingAnswer, ReadingRequest } from './hash-thread.js';
 import type { Reading } from './read-hash.js';
 
-/** To start threads takes as long as to hash some tens of megabytes. */
-export const WORTH_THREADS_BYTES = 1 << 26;
-
 /** More threads than this wait for the disk, not for the processor. */
 const MOST_THREADS = 8;
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
+import { keepListings } from './dependency-listings.js';
 import type { FileHasher } from './file-hash.js';
 import { fingerprint } from './fingerprint.js';
 import type { HashCache } from './hash-cache.js';
@@ -61,6 +62,7 @@ export class StageMaker {
     const { pipeline, hasher } = this.workspace;
     const { deps, missing } = await readDependencies(stage, snapshot);
     if (missing[0] !== undefined) throw dependencyMissing(pipeline, stage, missing[0]);
+    await keepListings(pipeline.cwd, stage, deps, hasher);
     const params = snapshot.params(stage);
     const inputs = inputsOf(stage, deps, params);
     const ranWith = {

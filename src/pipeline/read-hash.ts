@@ -39,6 +39,11 @@ export function stampOf(state: BigIntStats): string {
   return `${state.ino}-${state.size}-${state.mtimeNs}`;
 }
 
+/** What tells a file from every other at the same time, whatever its names. */
+export function identityOf(state: BigIntStats): string {
+  return `${state.dev}-${state.ino}`;
+}
+
 /** @param read when the file was opened, in nanoseconds of the clock that mtime counts in */
 export function isRacy(state: BigIntStats, read: bigint): boolean {
   // Some file systems count in whole seconds, or two; the others in ticks of the kernel, at most 10 ms apart.

@@ -1,4 +1,5 @@
 import { relative, resolve, sep } from 'node:path';
+import type { CacheConfig } from '../config/cache-config.js';
 import { OUTPUT_KINDS, type OutputKind } from '../config/output-kind.js';
 import type { NamedStage } from '../config/pipeline.js';
 import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
@@ -75,6 +76,8 @@ export interface Pipeline extends Graph {
   file: YamlFile;
   /** The pipeline's lock file, absolute. */
   lockPath: string;
+  /** Where copies of outputs go, and how many of them stay. */
+  cache: CacheConfig;
 }
 
 /**
@@ -89,12 +92,12 @@ export async function loadPipeline(
   path: string = PIPELINE_FILE,
   memory?: HashCache,
 ): Promise<Pipeline> {
-  const { folder, file, stages } = await readPipelineConfig(cwd, path, memory);
+  const { folder, file, stages, cache } = await readPipelineConfig(cwd, path, memory);
   const absolute = resolve(cwd, path);
   const lockPath = lockFileOf(absolute);
   const resolved = stages.map((stage) => resolveStage(folder, stage));
   for (const stage of resolved) refuseDangerousOutputs(folder, stage, file, [absolute, lockPath]);
-  return { cwd: folder, file, lockPath, ...buildGraph(resolved, file) };
+  return { cwd: folder, file, lockPath, cache, ...buildGraph(resolved, file) };
 }
 
 const PARAMS_FILE = 'params.yaml';
@@ -183,7 +186,7 @@ function refuseDangerousOutputs(cwd: string, stage: Stage, file: YamlFile, files
 
 /** A stage's name as that of a file: a template's stage may be named by any text, also by one that would be another path. */
 export function fileNameOf(stage: string): string {
-  return stage.replaceAll(/[^\w.,@=+-]/gu, (odd) => `%${odd.codePointAt(0)!.toString(16)}`);
+  return stage.replaceAll(/[^\w.,@=+-]/gu, (odd) => `%${odd.codePointAt(0)!.toString(16).toUpperCase()}`);
 }
 
 /** The file that keeps what a stage's commands print, relative to the project folder. */

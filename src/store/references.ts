@@ -1,9 +1,9 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { objectPath } from './objects.js';
 import type { Store } from './store.js';
 
-/** The pipeline's lock; the pipeline's room writes it, and must not be imported from here. */
+/** A pipeline's lock; the pipeline's room writes it, and must not be imported from here. */
 const LOCK_FILE = 'hndsr.lock';
 
 const HASH = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g;
@@ -13,7 +13,7 @@ const LARGEST_LISTING = 100_000_000;
 
 /**
  * The SHA-256 of every object that must not be collected: files of versions, checkpoints of runs that are kept, what
- * hndsr.lock names, and what the listing of a folder names that is itself among these. Anything in these texts that
+ * locks of pipelines name, and what the listing of a folder names that is itself among these. Anything in these texts that
  * looks like a hash counts, so that a new key in one of them can never cost a file.
  * @param cwd the project folder
  */
@@ -26,9 +26,16 @@ export function referencedObjects(cwd: string, store: Store): Set<string> {
     )
     .pluck()
     .all() as string[];
-  const lock = join(cwd, LOCK_FILE);
-  const locked = existsSync(lock) ? hashesIn(readFileSync(lock, 'latin1')) : [];
+  const locked = locksOf(cwd).flatMap((lock) => hashesIn(readFileSync(lock, 'latin1')));
   return withListed(cwd, [...stored, ...locked]);
+}
+
+/** hndsr.lock, and the NAME.hndsr.lock of each other pipeline in the folder. */
+function locksOf(cwd: string): string[] {
+  const names = existsSync(cwd) ? readdirSync(cwd) : [];
+  return names
+    .filter((name) => name === LOCK_FILE || name.endsWith(`.${LOCK_FILE}`))
+    .map((name) => join(cwd, name));
 }
 
 /** Adds to hashes what the listings among their objects name, to any depth. */

@@ -67,8 +67,8 @@ export class Project {
   }
 
   /** The reasons of each stage that is not up to date, as a person reads them. */
-  async stale(): Promise<Record<string, string[]>> {
-    const statuses = await pipelineStatus({ cwd: this.cwd });
+  async stale(options: { file?: string } = {}): Promise<Record<string, string[]>> {
+    const statuses = await pipelineStatus({ cwd: this.cwd, ...options });
     return Object.fromEntries(
       statuses
         .filter(({ upToDate }) => !upToDate)

@@ -1,5 +1,6 @@
 import type { Column } from '../store/curves.js';
 import type { Axis } from './axis.js';
+import { escapeText } from './escape.js';
 
 /** A curve of a plot. */
 export interface Series {
@@ -14,6 +15,9 @@ export interface Picture {
   title: string;
   x: Axis;
   y: Axis;
+  xLabel: string;
+  /** Without one, an axis that is logarithmic says so. */
+  yLabel?: string | undefined;
   series: Series[];
 }
 
@@ -35,7 +39,7 @@ const MOST_DOTS = 80;
  * A plot that is one SVG file, without script, font or style from elsewhere. A line is the mean of a column; the band
  * behind it goes from the least value to the greatest.
  */
-export function drawSvg({ title, x, y, series }: Picture): string {
+export function drawLineChart({ title, x, y, xLabel, yLabel, series }: Picture): string {
   const top = TOP + LEGEND_ROW * Math.ceil(series.length / 2);
   const [width, height] = [WIDTH - LEFT - RIGHT, HEIGHT - top - BOTTOM];
   const place: Place = {
@@ -50,6 +54,7 @@ export function drawSvg({ title, x, y, series }: Picture): string {
     `<text x="${LEFT}" y="26" font-size="16" font-weight="600" fill="#202124">${escapeText(title)}</text>`,
     ...legend(series, width / 2),
     ...grid(x, y, place, frame),
+    ...axisLabels(xLabel, yLabel ?? '', y.kind, frame),
     ...series.map((one) => band(one, place)),
     ...series.flatMap((one) => line(one, place)),
     `</svg>`,
@@ -90,10 +95,15 @@ function grid(x: Axis, y: Axis, place: Place, { left, right, top, bottom }: Fram
     `<path d="M${left} ${top}V${bottom}H${right}" fill="none" stroke="#80868b"/>`,
     ...labels,
     '</g>',
-    `<text x="${(left + right) / 2}" y="${HEIGHT - 14}" text-anchor="middle">step</text>`,
-    y.kind === 'linear'
-      ? ''
-      : `<text transform="translate(18 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">logarithmic</text>`,
+  ];
+}
+
+function axisLabels(x: string, y: string, kind: Axis['kind'], { left, right, top, bottom }: Frame): string[] {
+  const scale = kind === 'linear' ? '' : y === '' ? 'logarithmic' : ' (logarithmic)';
+  const vertical = `transform="translate(18 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle"`;
+  return [
+    `<text x="${(left + right) / 2}" y="${HEIGHT - 14}" text-anchor="middle">${escapeText(x)}</text>`,
+    y + scale === '' ? '' : `<text ${vertical}>${escapeText(y + scale)}</text>`,
   ];
 }
 
@@ -139,13 +149,4 @@ function point(place: Place, step: number, value: number): string {
 
 function fixed(value: number): string {
   return String(Number(value.toFixed(2)));
-}
-
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-
-/** Text as XML; characters that XML cannot hold are replaced. */
-function escapeText(text: string): string {
-  return text
-    .replace(/[&<>"]/g, (character) => ENTITIES[character]!)
-    .replace(/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu, '\u{FFFD}');
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Axis, stepAxis, valueAxis } from '../../src/runs/axis.js';
+import { type Axis, stepAxis, valueAxis } from '../../src/charts/axis.js';
 
 const labels = ({ ticks }: Axis): string[] => ticks.map(({ label }) => label);
 

@@ -31,6 +31,12 @@ export function stepAxis(first: number, last: number, ticks: number): Axis {
   return linearAxis(from, to, Math.max(1, niceStep((to - from) / ticks)));
 }
 
+/** An axis for values that are not compared by their ratio, which ends where they do. */
+export function linearValueAxis(low: number, high: number, ticks: number): Axis {
+  const [from, to] = apart(low, high);
+  return linearAxis(from, to, niceStep((to - from) / ticks));
+}
+
 /** Room on both sides of what is one value alone, as far as numbers of its size can tell. */
 function apart(low: number, high: number): [number, number] {
   const size = Math.max(Math.abs(low), Math.abs(high));
