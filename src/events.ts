@@ -35,6 +35,8 @@ export type HndsrEvent =
   | { kind: 'stage-start'; stage: string; reason: string }
   | { kind: 'stage-output'; stage: string; stream: 'stdout' | 'stderr'; line: string }
   | { kind: 'stage-skip'; stage: string }
+  /** What an earlier run made was put in place instead of running it again. */
+  | { kind: 'stage-restore'; stage: string; seconds: number }
   | { kind: 'stage-end'; stage: string; seconds: number }
   /** The error that ends the command tells why. */
   | { kind: 'stage-fail'; stage: string };

@@ -83,12 +83,24 @@ export class Lock {
    */
   async write(stage: string, entry: LockEntry, stages: readonly string[]): Promise<void> {
     const known = new Set(stages);
-    this.entries.set(stage, entry);
-    this.texts.delete(stage);
+    const before = this.entries.get(stage);
+    this.put(stage, entry);
     for (const name of this.entries.keys()) if (!known.has(name)) this.entries.delete(name);
     const sorted = [...this.entries].sort(([one], [other]) => (one < other ? -1 : 1));
     const texts = sorted.map(([name, value]) => this.textOf(name, value));
-    await writeAtomic(this.path, `${HEADER}stages:\n${texts.join('')}`);
+    try {
+      await writeAtomic(this.path, `${HEADER}stages:\n${texts.join('')}`);
+    } catch (error) {
+      // The stage has failed by this; one that ends after it must not write its entry.
+      this.put(stage, before);
+      throw error;
+    }
+  }
+
+  private put(stage: string, entry: LockEntry | undefined): void {
+    this.texts.delete(stage);
+    if (entry === undefined) this.entries.delete(stage);
+    else this.entries.set(stage, entry);
   }
 
   private textOf(name: string, entry: LockEntry): string {

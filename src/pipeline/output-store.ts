@@ -47,7 +47,8 @@ export class OutputStore {
     if ((isFolder ? hashText(listing) : files[0]?.sha256) !== content.sha256) return undefined;
     await mapConcurrently(files, FILES_AT_ONCE, (file) => this.keepFile(output, file));
     // Last, so that where there is a listing, its files are there, too.
-    if (isFolder && !existsSync(objectPath(this.cwd, content.sha256))) {
+    if (isFolder && (await this.needs(content)) === undefined) {
+      await rm(objectPath(this.cwd, content.sha256), { force: true });
       await this.files.keepBytes(listing, content.sha256);
     }
     const executable = files.filter((file) => file.executable).map(({ path }) => path || ITSELF);

@@ -5,8 +5,7 @@ import { writeAtomic } from '../atomic.js';
 import { PROJECT_STATE } from '../config/project.js';
 import { asWriteError } from '../errors.js';
 import { endMarked } from './process-tree.js';
-import type { Output, Stage } from './stage.js';
-import { stageFileName } from './stage-files.js';
+import { fileNameOf, type Output, type Stage } from './stage.js';
 
 interface KeptOutput {
   path: string;
@@ -70,7 +69,7 @@ export class PreviousOutputs {
 
   /** @throws HndsrError OUTPUT_UNWRITABLE, DISK_FULL; the outputs are then where they were */
   static async moveAside(cwd: string, stage: Stage, mark: string): Promise<PreviousOutputs> {
-    const folder = join(rootOf(cwd), stageFileName(stage.name));
+    const folder = join(rootOf(cwd), fileNameOf(stage.name));
     try {
       await mkdir(folder, { recursive: true });
       const outs = await Promise.all(

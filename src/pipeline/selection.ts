@@ -1,5 +1,5 @@
 import { HndsrError } from '../errors.js';
-import { type Pipeline, type Stage, selectStages } from './stage.js';
+import { namedBy, type Pipeline, type Stage, selectStages } from './stage.js';
 
 export interface SelectionOptions {
   /** These stages and those they depend on; all stages without any. */
@@ -28,19 +28,13 @@ export function selectForRepro(pipeline: Pipeline, options: SelectionOptions): r
       hint: `For example \`hndsr repro ${flag} ${pipeline.order[0]?.name ?? 'STAGE'}\`.`,
     });
   }
-  const chosen = new Set(targets.flatMap((target) => namedBy(pipeline, target)));
+  const chosen = new Set(targets.flatMap((target) => namedBy(target, pipeline)));
   if (singleItem) return pipeline.order.filter(({ name }) => chosen.has(name));
   // In running order, so each stage comes after those that it may be chosen for.
   for (const { name } of pipeline.order) {
     if (pipeline.upstream.get(name)!.some((needed) => chosen.has(needed))) chosen.add(name);
   }
   return pipeline.order.filter(({ name }) => chosen.has(name));
-}
-
-/** The stages that a target names, without those they depend on. */
-function namedBy(pipeline: Pipeline, target: string): string[] {
-  const alone = { ...pipeline, upstream: new Map<string, readonly string[]>() };
-  return selectStages(alone, [target]).map(({ name }) => name);
 }
 
 /** For each of `stages` those of them that it has to wait for, also where a stage between two is not among them. */

@@ -5,8 +5,7 @@ import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { runCommand, StageLog } from './command.js';
 import type { PreviousOutputs } from './previous-outputs.js';
-import type { Pipeline, Stage } from './stage.js';
-import { stageLogPath } from './stage-files.js';
+import { logFileOf, type Pipeline, type Stage } from './stage.js';
 
 /** Time for a command to end after SIGINT, before it is killed, where neither stage nor caller says another. */
 const GRACE_MILLISECONDS = 5000;
@@ -36,7 +35,7 @@ export async function runStage(
   context: JobContext,
 ): Promise<void> {
   checkFolder(stage, options.pipeline);
-  const path = join(options.pipeline.cwd, stageLogPath(stage.name));
+  const path = join(options.pipeline.cwd, logFileOf(stage));
   const log = new StageLog(path, (stream, line) =>
     context.emit({ kind: 'stage-output', stage: stage.name, stream, line }),
   );
@@ -144,7 +143,7 @@ function checkFolder(stage: Stage, pipeline: Pipeline): void {
 }
 
 function stageFailed(stage: Stage, { text, timedOut }: Failure, retries: number, log: StageLog): HndsrError {
-  const path = stageLogPath(stage.name);
+  const path = logFileOf(stage);
   const lines = log.lastLines().map((line) => `\n    ${line}`);
   const output = lines.length === 0 ? 'it printed nothing' : `its last lines:${lines.join('')}`;
   const tries = retries === 0 ? '' : `, the last of ${retries + 1} tries`;

@@ -184,6 +184,16 @@ function refuseDangerousOutputs(cwd: string, stage: Stage, file: YamlFile, files
   }
 }
 
+/** A stage's name as that of a file: a template's stage may be named by any text, also by one that would be another path. */
+export function fileNameOf(stage: string): string {
+  return stage.replaceAll(/[^\w.,@=+-]/gu, (odd) => `%${odd.codePointAt(0)!.toString(16)}`);
+}
+
+/** The file that keeps what a stage's commands print, relative to the project folder. */
+export function logFileOf({ name }: Stage): string {
+  return `${PROJECT_STATE}/logs/${fileNameOf(name)}.log`;
+}
+
 /**
  * The stages that `targets` name and everything they depend on, in running order; all stages without targets. The
  * dependencies of a frozen stage are left alone.
@@ -203,8 +213,11 @@ export function selectStages(pipeline: Pipeline, targets: readonly string[] = []
   return pipeline.order.filter((stage) => wanted.has(stage.name));
 }
 
-/** The stage of that name, or all those of the template of that name. */
-function namedBy(target: string, { order, file }: Pipeline): string[] {
+/**
+ * The stage of that name, or all those of the template of that name.
+ * @throws HndsrError PIPELINE_UNKNOWN_STAGE
+ */
+export function namedBy(target: string, { order, file }: Pipeline): string[] {
   const found = order.filter(({ name, key }) => name === target || key[1] === target);
   if (found.length > 0) return found.map(({ name }) => name);
   const names = order.map(({ name }) => name);

@@ -136,6 +136,7 @@ describe('repro', () => {
       {
         stage: 'make',
         ran: true,
+        restored: false,
         reasons: [{ kind: 'never-run', text: 'never run' }],
         seconds: expect.any(Number),
       },

@@ -21,6 +21,7 @@ interface ReproFlags extends PipelineFlag {
   gpus: number;
   dry: boolean;
   force: boolean;
+  runCache: boolean;
   singleItem: boolean;
   downstream: boolean;
   keepGoing: boolean;
@@ -45,7 +46,11 @@ export function register(program: Command): void {
       1,
     )
     .option('--gpus <n>', 'GPUs to share out among stages', numberFlag('--gpus', 0, 1024, true), 1)
-    .option('--force', 'run the stages also when they are up to date', false)
+    .option('--force', 'run the stages also when they are up to date or could be restored', false)
+    .option(
+      '--no-run-cache',
+      'run a stage also where an earlier run made the same; what it makes is still kept',
+    )
     .option('-s, --single-item', 'the named stages alone, without those they depend on', false)
     .option('--downstream', 'the named stages and those that depend on them', false)
     .option('-k, --keep-going', 'after a failure, still run what does not depend on that stage', false)
@@ -89,16 +94,20 @@ function print(context: CliContext, outcomes: StageOutcome[], dry: boolean): voi
 }
 
 function describe(outcomes: StageOutcome[]): string {
-  const ran = outcomes.filter((outcome) => outcome.ran).length;
   const count = (stages: number): string => `${stages} ${stages === 1 ? 'stage' : 'stages'}`;
-  if (ran === 0) return `Nothing to do: ${count(outcomes.length)} up to date.`;
-  return `${count(ran)} ran, ${outcomes.length - ran} unchanged.`;
+  const ran = outcomes.filter((outcome) => outcome.ran).length;
+  const restored = outcomes.filter((outcome) => outcome.restored).length;
+  const unchanged = outcomes.length - ran - restored;
+  if (unchanged === outcomes.length) return `Nothing to do: ${count(unchanged)} up to date.`;
+  return `${count(ran)} ran, ${restored > 0 ? `${restored} restored, ` : ''}${unchanged} unchanged.`;
 }
 
 function describePlan(outcomes: StageOutcome[]): string {
   return outcomes
-    .map(({ stage, ran, reasons }) =>
-      ran ? `${stage}: would run (${reasons.map(describeReason).join('; ')})` : `${stage}: up to date`,
-    )
+    .map(({ stage, ran, restored, reasons }) => {
+      if (!ran && !restored) return `${stage}: up to date`;
+      const would = restored ? 'would be restored from an earlier run' : 'would run';
+      return `${stage}: ${would} (${reasons.map(describeReason).join('; ')})`;
+    })
     .join('\n');
 }

@@ -129,6 +129,8 @@ export function describe(event: HndsrEvent): string {
       return `[${event.stage}] unchanged, skipped`;
     case 'stage-end':
       return `[${event.stage}] done in ${event.seconds.toFixed(1)} s`;
+    case 'stage-restore':
+      return `[${event.stage}] restored from an earlier run in ${event.seconds.toFixed(1)} s`;
     case 'stage-fail':
       return `[${event.stage}] failed`;
   }
