@@ -56,6 +56,14 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'the stages of pipeline.yaml and what each depends on',
     load: () => import('./commands/dag.js'),
   },
+  params: {
+    summary: 'params and how they changed since a commit',
+    load: () => import('./commands/params.js'),
+  },
+  metrics: {
+    summary: 'metrics of the pipeline, now or of a commit',
+    load: () => import('./commands/metrics.js'),
+  },
   doctor: {
     summary: 'what this machine can run on, and whether it computes rightly',
     load: () => import('./commands/doctor.js'),
