@@ -14,6 +14,7 @@ const EXIT_BY_CODE = {
   CONFIG_UNKNOWN_KEY: ExitCode.usage,
   CONFIG_INVALID: ExitCode.usage,
   PIPELINE_CYCLE: ExitCode.usage,
+  REVISION_UNKNOWN: ExitCode.usage,
   PIPELINE_UNKNOWN_STAGE: ExitCode.usage,
   PIPELINE_STAGE_FAILED: ExitCode.failed,
   PIPELINE_STAGE_TIMEOUT: ExitCode.failed,

@@ -1,4 +1,5 @@
-import { loadPipeline, selectStages } from './stage.js';
+import { withPipeline } from './open-pipeline.js';
+import { selectStages } from './stage.js';
 
 export interface StageNode {
   stage: string;
@@ -25,15 +26,16 @@ export interface DescribeOptions {
  * @throws HndsrError what `loadPipeline` and `selectStages` throw
  */
 export async function describePipeline({ cwd, file, targets }: DescribeOptions): Promise<StageNode[]> {
-  const pipeline = await loadPipeline(cwd, file);
-  return selectStages(pipeline, targets).map((stage) => ({
-    stage: stage.name,
-    after: pipeline.upstream.get(stage.name) ?? [],
-    commands: stage.commands,
-    deps: stage.deps.map(({ path }) => path),
-    params: stage.params.map(({ name }) => name),
-    outs: stage.outs.map(({ path }) => path),
-    frozen: stage.frozen,
-    description: stage.description ?? null,
-  }));
+  return withPipeline(cwd, file, async (pipeline) =>
+    selectStages(pipeline, targets).map((stage) => ({
+      stage: stage.name,
+      after: pipeline.upstream.get(stage.name) ?? [],
+      commands: stage.commands,
+      deps: stage.deps.map(({ path }) => path),
+      params: stage.params.map(({ name }) => name),
+      outs: stage.outs.map(({ path }) => path),
+      frozen: stage.frozen,
+      description: stage.description ?? null,
+    })),
+  );
 }

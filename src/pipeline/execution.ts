@@ -2,14 +2,12 @@ import { existsSync } from 'node:fs';
 import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import type { ReproOptions, StageOutcome } from './executor.js';
-import type { FileHasher } from './file-hash.js';
 import { overlaps } from './graph.js';
-import type { Lock } from './lock.js';
-import type { StageMaker } from './make-stage.js';
+import type { StageMaker, Workspace } from './make-stage.js';
 import { type Capacity, runSchedule, Schedule } from './schedule.js';
 import { waitsAmong } from './selection.js';
 import { Snapshot } from './snapshot.js';
-import type { Pipeline, Stage } from './stage.js';
+import type { Stage } from './stage.js';
 import { assess, dependencyMissing } from './status.js';
 
 /** Brings the stages of a pipeline up to date, once. */
@@ -19,20 +17,18 @@ export class Execution {
   private readonly failures: unknown[] = [];
 
   constructor(
-    private readonly pipeline: Pipeline,
-    private readonly lock: Lock,
-    private readonly hasher: FileHasher,
+    private readonly workspace: Workspace,
     private readonly maker: StageMaker,
     private readonly options: ReproOptions,
     private readonly context: JobContext,
   ) {
-    this.snapshot = new Snapshot(pipeline, hasher);
+    this.snapshot = new Snapshot(workspace.pipeline, workspace.hasher);
   }
 
   async run(stages: readonly Stage[]): Promise<StageOutcome[]> {
     const { jobs = 1, gpus = 1, keepGoing } = this.options;
     this.checkAll(stages, { slots: jobs, gpu: gpus });
-    const waits = waitsAmong(this.pipeline, stages);
+    const waits = waitsAmong(this.workspace.pipeline, stages);
     const tasks = stages.map(({ name, resources, mutex }) => ({
       name,
       after: waits.get(name)!,
@@ -55,7 +51,7 @@ export class Execution {
       if (stage.frozen) continue;
       for (const dep of stage.deps) {
         if (existsSync(dep.absolute) || outs.some((out) => overlaps(out.absolute, dep.absolute))) continue;
-        throw dependencyMissing(this.pipeline, stage, dep);
+        throw dependencyMissing(this.workspace.pipeline, stage, dep);
       }
     }
   }
@@ -65,7 +61,7 @@ export class Execution {
       'USAGE',
       `stage \`${name}\` needs ${resources.gpu} GPUs, and repro was given ${gpus}`,
       {
-        ...this.pipeline.file.locate([...key, 'resources', 'gpu']),
+        ...this.workspace.pipeline.file.locate([...key, 'resources', 'gpu']),
         hint: `Run \`hndsr repro --gpus ${resources.gpu}\` if this machine has them.`,
       },
     );
@@ -76,7 +72,7 @@ export class Execution {
     const { name } = stage;
     try {
       if (this.options.signal?.aborted) throw interruptedError('the pipeline');
-      const reasons = await assess(stage, this.snapshot, this.lock.get(name));
+      const reasons = await assess(stage, this.snapshot, this.workspace.lock.get(name));
       if (this.options.force) reasons.unshift({ kind: 'forced' });
       if (reasons.length === 0) {
         this.context.emit({ kind: 'stage-skip', stage: name });
@@ -88,7 +84,7 @@ export class Execution {
       this.outcomes.set(name, { stage: name, ran: !restored, restored, reasons, seconds });
       return true;
     } catch (error) {
-      this.snapshot = new Snapshot(this.pipeline, this.hasher);
+      this.snapshot = new Snapshot(this.workspace.pipeline, this.workspace.hasher);
       this.failures.push(error);
       if (isFaultOfStage(error)) this.context.emit({ kind: 'stage-fail', stage: name });
       else schedule.stop();

@@ -68,24 +68,37 @@ export interface StageOutcome {
 export async function repro(options: ReproOptions, context: JobContext = silent): Promise<StageOutcome[]> {
   return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
     const stages = selectForRepro(pipeline, options);
-    if (options.dry) return plan(pipeline, cache, stages, options);
-    const { cwd } = pipeline;
-    const reproLock = await ReproLock.acquire(cwd, {
+    if (options.dry) return plan(pipeline, stages, cache, options);
+    const lock = await ReproLock.acquire(pipeline.cwd, {
       onWait: options.wait ? (holder) => tell(context, `waiting for ${holder}`) : undefined,
       signal: options.signal,
     });
     try {
       await recover(pipeline, context);
-      const hasher = new FileHasher(cwd, cache, options.signal);
-      const lock = Lock.read(pipeline.lockPath, cache);
-      const runCache = new RunCache(cwd, hasher, context.emit);
-      const programs = await installShim(cwd);
-      const maker = new StageMaker(pipeline, lock, hasher, runCache, programs, options, context);
-      return await new Execution(pipeline, lock, hasher, maker, options, context).run(stages);
+      return await execute(pipeline, stages, cache, options, context);
     } finally {
-      reproLock.release();
+      lock.release();
     }
   });
+}
+
+async function execute(
+  pipeline: Pipeline,
+  stages: readonly Stage[],
+  cache: HashCache,
+  options: ReproOptions,
+  context: JobContext,
+): Promise<StageOutcome[]> {
+  const { cwd, lockPath } = pipeline;
+  const workspace = {
+    pipeline,
+    cache,
+    hasher: new FileHasher(cwd, cache, options.signal),
+    lock: Lock.read(lockPath, cache),
+  };
+  const runCache = new RunCache(cwd, workspace.hasher, context.emit);
+  const maker = new StageMaker(workspace, runCache, await installShim(cwd), options, context);
+  return new Execution(workspace, maker, options, context).run(stages);
 }
 
 /** Puts right what a `repro` that was killed left. */
@@ -102,8 +115,8 @@ function tell(context: JobContext, text: string): void {
 
 async function plan(
   pipeline: Pipeline,
-  cache: HashCache,
   stages: readonly Stage[],
+  cache: HashCache,
   options: ReproOptions,
 ): Promise<StageOutcome[]> {
   const hasher = new FileHasher(pipeline.cwd, cache, options.signal);

@@ -4,6 +4,7 @@ import type { JobContext } from '../events.js';
 import { keepListings } from './dependency-listings.js';
 import type { FileHasher } from './file-hash.js';
 import { fingerprint } from './fingerprint.js';
+import type { HashCache } from './hash-cache.js';
 import type { Lock, LockEntry, LockedContent } from './lock.js';
 import { PreviousOutputs } from './previous-outputs.js';
 import { describeReason, type Reason } from './reason.js';
@@ -12,6 +13,14 @@ import { Snapshot } from './snapshot.js';
 import type { Pipeline, Stage } from './stage.js';
 import { runStage } from './stage-run.js';
 import { dependencyMissing, inputsOf, readDependencies } from './status.js';
+
+/** What stages are looked at and made with. */
+export interface Workspace {
+  pipeline: Pipeline;
+  lock: Lock;
+  hasher: FileHasher;
+  cache: HashCache;
+}
 
 export interface MakeOptions {
   /** Run a stage also where what an earlier run made could be restored. */
@@ -35,9 +44,7 @@ export class StageMaker {
   private written: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly pipeline: Pipeline,
-    private readonly lock: Lock,
-    private readonly hasher: FileHasher,
+    private readonly workspace: Workspace,
     private readonly runCache: RunCache,
     /** The folder that `installShim` gave. */
     private readonly programs: string,
@@ -52,9 +59,10 @@ export class StageMaker {
    */
   async make(stage: Stage, reasons: readonly Reason[], snapshot: Snapshot): Promise<Made> {
     const began = performance.now();
+    const { pipeline, hasher } = this.workspace;
     const { deps, missing } = await readDependencies(stage, snapshot);
-    if (missing[0] !== undefined) throw dependencyMissing(this.pipeline, stage, missing[0]);
-    await keepListings(this.pipeline.cwd, stage, deps, this.hasher);
+    if (missing[0] !== undefined) throw dependencyMissing(pipeline, stage, missing[0]);
+    await keepListings(pipeline.cwd, stage, deps, hasher);
     const params = snapshot.params(stage);
     const inputs = inputsOf(stage, deps, params);
     const ranWith = {
@@ -66,20 +74,22 @@ export class StageMaker {
       ...(stage.env.length > 0 && { env: { ...inputs.env } }),
     };
     const mark = randomUUID();
-    const previous = await PreviousOutputs.moveAside(this.pipeline.cwd, stage, mark);
+    const previous = await PreviousOutputs.moveAside(pipeline.cwd, stage, mark);
     let after: Snapshot;
     let restored: LockedContent[] | undefined;
     try {
       restored = await this.restore(stage, ranWith.fingerprint, previous);
       if (restored === undefined) await this.run(stage, mark, reasons, previous);
       // The command may have changed anything.
-      after = new Snapshot(this.pipeline, this.hasher);
+      after = new Snapshot(pipeline, hasher);
       const outs = restored ?? (await this.read(stage, after));
       const kept = restored ?? (await this.runCache.keep(stage, { ...ranWith, outs }));
       await this.record(stage, { ...ranWith, outs: kept });
     } catch (error) {
       await previous.restore();
       throw error;
+    } finally {
+      this.workspace.cache.flush();
     }
     await previous.discard();
     const seconds = (performance.now() - began) / 1000;
@@ -108,7 +118,8 @@ export class StageMaker {
   ): Promise<void> {
     const reason = reasons.map(describeReason).join('; ');
     this.context.emit({ kind: 'stage-start', stage: stage.name, reason });
-    const { pipeline, programs, options } = this;
+    const { programs, options } = this;
+    const { pipeline } = this.workspace;
     await runStage(stage, mark, previous, { ...options, pipeline, programs }, this.context);
   }
 
@@ -117,7 +128,7 @@ export class StageMaker {
     for (const { path, absolute, key } of stage.outs) {
       const digest = await after.digest(absolute);
       if (digest === undefined) {
-        const { file } = this.pipeline;
+        const { file } = this.workspace.pipeline;
         throw new HndsrError(
           'PIPELINE_OUTPUT_MISSING',
           `stage \`${stage.name}\` ended well but did not make its output ${path}`,
@@ -134,8 +145,9 @@ export class StageMaker {
 
   /** Writes a stage's entry in the lock. Stages that end at once take turns: each write has all entries before. */
   private async record(stage: Stage, entry: LockEntry): Promise<void> {
-    const names = this.pipeline.order.map(({ name }) => name);
-    const write = this.written.then(() => this.lock.write(stage.name, entry, names));
+    const { pipeline, lock } = this.workspace;
+    const names = pipeline.order.map(({ name }) => name);
+    const write = this.written.then(() => lock.write(stage.name, entry, names));
     this.written = write.catch(() => {});
     await write;
   }

@@ -70,7 +70,8 @@ async function open(path: string): Promise<BetterSqlite3.Database> {
 
 function take(database: BetterSqlite3.Database, path: string): boolean {
   try {
-    database.exec('BEGIN EXCLUSIVE');
+    // Nothing is ever written, so there is nothing for a file beside it.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return true;
   } catch (error) {
     if (String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY')) return false;
@@ -79,8 +80,10 @@ function take(database: BetterSqlite3.Database, path: string): boolean {
 }
 
 function unusable(error: unknown, path: string): unknown {
-  if (!String((error as { code?: unknown }).code).startsWith('SQLITE')) return asWriteError(error, path);
-  return asWriteError(Object.assign(new Error((error as Error).message), { code: 'EACCES' }), path);
+  const reported = String((error as { code?: unknown }).code);
+  if (!reported.startsWith('SQLITE')) return asWriteError(error, path);
+  const code = reported === 'SQLITE_FULL' ? 'ENOSPC' : 'EACCES';
+  return asWriteError(Object.assign(new Error((error as Error).message), { code }), path);
 }
 
 function holderOf(path: string): string {

@@ -1,8 +1,11 @@
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FSWatcher } from 'chokidar';
 
+import { loadPipelineConfig } from '../config/pipeline.js';
 import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
+import { PARAMS_FILE } from '../config/vars.js';
+import { readsOf } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 import { type JobContext, silent } from '../events.js';
 import { type ReproOptions, repro, type StageOutcome } from './executor.js';
@@ -57,6 +60,7 @@ interface WatchedPaths {
 async function watchedPaths(options: ReproOptions): Promise<WatchedPaths> {
   const file = resolve(options.cwd, options.file ?? PIPELINE_FILE);
   try {
+    const { paths: configured } = readsOf(() => loadPipelineConfig(options.cwd, options.file));
     const pipeline = await loadPipeline(options.cwd, options.file);
     const stages = selectForRepro(pipeline, options);
     const made = pipeline.order.flatMap(({ outs }) => outs.map(({ absolute }) => absolute));
@@ -65,11 +69,15 @@ async function watchedPaths(options: ReproOptions): Promise<WatchedPaths> {
       ...stage.params.map((param) => param.file.absolute),
       ...(stage.frozen ? [] : stage.deps.map(({ absolute }) => absolute)),
     ]);
-    const paths = [...new Set([file, ...read])].filter((path) => !ignored.some((out) => isIn(path, out)));
+    const paths = [...new Set([...configured, ...read])].filter(
+      (path) => !ignored.some((out) => isIn(path, out)),
+    );
     return { paths: paths.sort(), ignored };
   } catch (error) {
-    // A pipeline.yaml that is wrong now: the round tells what, and a change of it begins the next.
-    if (error instanceof HndsrError && error.code !== 'USAGE') return { paths: [file], ignored: [] };
+    // A file that is wrong now: the round tells what, and a change of it begins the next.
+    if (error instanceof HndsrError && error.code !== 'USAGE') {
+      return { paths: [file, join(dirname(file), PARAMS_FILE)], ignored: [] };
+    }
     throw error;
   }
 }

@@ -29,6 +29,11 @@ export class Project {
     return project;
   }
 
+  /** One in a folder that the test has made itself. */
+  static at(cwd: string): Project {
+    return new Project(cwd);
+  }
+
   async write(path: string, text: string): Promise<void> {
     await mkdir(dirname(join(this.cwd, path)), { recursive: true });
     await writeFile(join(this.cwd, path), text);
