@@ -56,7 +56,14 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'the stages of pipeline.yaml and what each depends on',
     load: () => import('./commands/dag.js'),
   },
-<<<<<<< HEAD
+  params: {
+    summary: 'params and how they changed since a commit',
+    load: () => import('./commands/params.js'),
+  },
+  metrics: {
+    summary: 'metrics of the pipeline, now or of a commit',
+    load: () => import('./commands/metrics.js'),
+  },
   push: {
     summary: 'copies of outputs, and earlier runs -> a folder or bucket',
     load: () => import('./commands/push.js'),
@@ -72,15 +79,6 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
   gc: {
     summary: 'remove copies of outputs of earlier runs, down to a budget',
     load: () => import('./commands/gc.js'),
-=======
-  params: {
-    summary: 'params and how they changed since a commit',
-    load: () => import('./commands/params.js'),
-  },
-  metrics: {
-    summary: 'metrics of the pipeline, now or of a commit',
-    load: () => import('./commands/metrics.js'),
->>>>>>> pipe-exec
   },
   doctor: {
     summary: 'what this machine can run on, and whether it computes rightly',
