@@ -64,6 +64,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'metrics of the pipeline, now or of a commit',
     load: () => import('./commands/metrics.js'),
   },
+  plots: {
+    summary: 'what stages declare as plots, as an HTML page and SVG files',
+    load: () => import('./commands/plots.js'),
+  },
   doctor: {
     summary: 'what this machine can run on, and whether it computes rightly',
     load: () => import('./commands/doctor.js'),
