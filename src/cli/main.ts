@@ -64,6 +64,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'metrics of the pipeline, now or of a commit',
     load: () => import('./commands/metrics.js'),
   },
+  plots: {
+    summary: 'what stages declare as plots, as an HTML page and SVG files',
+    load: () => import('./commands/plots.js'),
+  },
   push: {
     summary: 'copies of outputs, and earlier runs -> a folder or bucket',
     load: () => import('./commands/push.js'),

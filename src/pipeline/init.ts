@@ -12,6 +12,7 @@ const IGNORED = `# What hndsr makes, and the imagery that it reads.
 data/
 checkpoints/
 reports/
+hndsr-plots/
 `;
 
 export interface InitResult {
