@@ -68,6 +68,22 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'what stages declare as plots, as an HTML page and SVG files',
     load: () => import('./commands/plots.js'),
   },
+  push: {
+    summary: 'copies of outputs, and earlier runs -> a folder or bucket',
+    load: () => import('./commands/push.js'),
+  },
+  pull: {
+    summary: 'a folder or bucket -> outputs in their places',
+    load: () => import('./commands/pull.js'),
+  },
+  fetch: {
+    summary: 'a folder or bucket -> copies of outputs, in the cache only',
+    load: () => import('./commands/fetch.js'),
+  },
+  gc: {
+    summary: 'remove copies of outputs of earlier runs, down to a budget',
+    load: () => import('./commands/gc.js'),
+  },
   doctor: {
     summary: 'what this machine can run on, and whether it computes rightly',
     load: () => import('./commands/doctor.js'),

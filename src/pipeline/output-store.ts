@@ -47,10 +47,8 @@ export class OutputStore {
     if ((isFolder ? hashText(listing) : files[0]?.sha256) !== content.sha256) return undefined;
     await mapConcurrently(files, FILES_AT_ONCE, (file) => this.keepFile(output, file));
     // Last, so that where there is a listing, its files are there, too.
-    if (isFolder && (await this.needs(content)) === undefined) {
-      await rm(objectPath(this.cwd, content.sha256), { force: true });
+    if (isFolder && !(await this.isWhole(content.sha256)))
       await this.files.keepBytes(listing, content.sha256);
-    }
     const executable = files.filter((file) => file.executable).map(({ path }) => path || ITSELF);
     return executable.length === 0 ? content : { ...content, executable };
   }
@@ -128,9 +126,13 @@ export class OutputStore {
   }
 
   private async keepFile(output: Output, { absolute, sha256, executable }: HashedFile): Promise<void> {
-    const object = objectPath(this.cwd, sha256);
-    if ((await this.hasher.hash(object))?.sha256 === sha256) return;
+    if (await this.isWhole(sha256)) return;
     await this.files.keep(absolute, sha256, executable ? OWN_BYTES : waysOf(output));
+  }
+
+  /** Its bytes are read again only where the object was touched since. */
+  private async isWhole(sha256: string): Promise<boolean> {
+    return (await this.hasher.hash(objectPath(this.cwd, sha256)))?.sha256 === sha256;
   }
 
   /** On the disk of the output, so that it appears by one rename. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../atomic.js';
@@ -13,7 +13,7 @@ import { OutputStore } from './output-store.js';
 import type { Output, Stage } from './stage.js';
 
 /** A run's record, as its file has it. */
-interface RunRecord {
+export interface RunRecord {
   version: 1;
   /** Name that the stage had; for people. */
   stage: string;
@@ -119,11 +119,10 @@ export class RunCache {
     fingerprint: string,
   ): { output: Output; content: LockedContent }[] | undefined {
     if (!isRepeatable(stage)) return undefined;
-    const path = runRecordPath(this.cwd, fingerprint);
-    const run = existsSync(path) ? parseRunRecord(readFileSync(path, 'utf8'), fingerprint) : undefined;
-    if (run === undefined) return undefined;
+    const outs = readRunRecord(this.cwd, fingerprint)?.run.outs;
+    if (outs === undefined) return undefined;
     const found = stage.outs.flatMap((output) => {
-      const content = run.outs.find((out) => out.path === output.path);
+      const content = outs.find((out) => out.path === output.path);
       return content === undefined ? [] : [{ output, content }];
     });
     return found.length === stage.outs.length ? found : undefined;
@@ -134,16 +133,40 @@ export class RunCache {
   }
 }
 
+/** The record of an earlier run; undefined when there is none, or it was changed. */
+export function readRunRecord(cwd: string, fingerprint: string): RunRecord | undefined {
+  const path = runRecordPath(cwd, fingerprint);
+  return existsSync(path) ? parseRunRecord(readFileSync(path, 'utf8'), fingerprint) : undefined;
+}
+
 /** @returns undefined for a text that is no record of the run with this fingerprint, or was changed */
-export function parseRunRecord(text: string, expected: string): LockEntry | undefined {
+export function parseRunRecord(text: string, expected: string): RunRecord | undefined {
   try {
-    const { version, run, check } = JSON.parse(text) as RunRecord;
-    if (version !== 1 || findFault(run) !== undefined) return undefined;
+    const record = JSON.parse(text) as RunRecord;
+    const { version, run, check } = record;
+    if (version !== 1 || typeof record.stage !== 'string' || findFault(run) !== undefined) return undefined;
     const whole = hashText(canonical(run)) === check && run.fingerprint === expected;
-    return whole && fingerprint(inputsOfEntry(run)) === expected ? run : undefined;
+    return whole && fingerprint(inputsOfEntry(run)) === expected ? record : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** The fingerprints of the runs that the cache has records of. */
+export function recordedRuns(cwd: string): string[] {
+  const folder = runCacheFolder(cwd);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(isRecord).map(fingerprintOf);
+}
+
+/** Whether a path ends as that of a record does. */
+function isRecord(path: string): boolean {
+  return /(^|[/\\])[0-9a-f]{2}[/\\][0-9a-f]{62}\.json$/.test(path);
+}
+
+/** @param path of a record, on this machine or a remote */
+export function fingerprintOf(path: string): string {
+  return path.slice(-70, -68) + path.slice(-67, -5);
 }
 
 export function runRecordPath(cwd: string, fingerprint: string): string {

@@ -4,7 +4,7 @@ import {
   type StoredObject,
   YOUNGEST_COLLECTED_MILLISECONDS,
 } from '../store/collect.js';
-import { referencedObjects } from '../store/references.js';
+import { objectsOfRuns, referencedObjects } from '../store/references.js';
 import { openStore } from '../store/store.js';
 
 export interface GcOptions {
@@ -26,17 +26,19 @@ export interface GcResult {
 }
 
 /**
- * Removes artifacts that nothing names: no version, no run that is kept, not hndsr.lock.
+ * Removes artifacts that nothing names: no version, no run that is kept, not hndsr.lock. What earlier runs of the
+ * pipeline made is left to `hndsr gc` and its budget.
  * @throws HndsrError OUTPUT_UNWRITABLE, STORE_BUSY
  */
 export async function gc({ cwd, dry }: GcOptions): Promise<GcResult> {
   const store = openStore(cwd);
   try {
     const objects = listObjects(cwd);
-    const kept = referencedObjects(cwd, store);
+    const named = () => new Set([...referencedObjects(cwd, store), ...objectsOfRuns(cwd)]);
+    const kept = named();
     const loose = objects.filter(({ sha256 }) => !kept.has(sha256));
     const old = loose.filter(({ age }) => age >= YOUNGEST_COLLECTED_MILLISECONDS);
-    const removed = dry ? old : await collectObjects(cwd, store, old, () => referencedObjects(cwd, store));
+    const removed = dry ? old : await collectObjects(cwd, store, old, named);
     return {
       dry,
       removed: removed.map(({ sha256, size }) => ({ sha256, size })),

@@ -55,6 +55,7 @@ function statedObject(path: string, sha256: string): StoredObject[] {
  * Removes objects that nothing names, but none that was stored a moment ago. References are looked up again while
  * no other process can write one down, so that no version ever loses a file that it was just registered with.
  * @param referenced gives the hashes to keep; asked once a batch, within a transaction
+ * @param settledAt for an object, a time (ms since 1970) up to which whoever stored it has written down what for
  * @returns what was removed
  * @throws HndsrError OUTPUT_UNWRITABLE, STORE_BUSY
  */
@@ -63,6 +64,7 @@ export async function collectObjects(
   store: Store,
   candidates: readonly StoredObject[],
   referenced: () => ReadonlySet<string>,
+  settledAt: (sha256: string) => number = () => 0,
 ): Promise<StoredObject[]> {
   await removeStaleBeside(join(objectsFolder(cwd), 'incoming'));
   store.write(() => putBack(cwd));
@@ -71,7 +73,7 @@ export async function collectObjects(
     store.write(() => {
       const kept = referenced();
       const batch = candidates.slice(from, from + BATCH).filter(({ sha256 }) => !kept.has(sha256));
-      removed.push(...batch.filter(({ sha256 }) => removeOld(objectPath(cwd, sha256))));
+      removed.push(...batch.filter(({ sha256 }) => removeOld(objectPath(cwd, sha256), settledAt(sha256))));
     });
   }
   return removed;
@@ -88,12 +90,12 @@ function putBack(cwd: string): void {
  * Whoever stores the same bytes now renews the object's time or, where it is gone, puts a copy in its place. So it is
  * moved aside before its time is read: a renewal was either before that, and is seen, or finds nothing to renew.
  */
-function removeOld(path: string): boolean {
+function removeOld(path: string, settledAt: number): boolean {
   const aside = path + ASIDE;
   try {
-    if (isYoung(path)) return false;
+    if (isYoung(path, settledAt)) return false;
     renameSync(path, aside);
-    if (isYoung(aside)) {
+    if (isYoung(aside, settledAt)) {
       renameSync(aside, path);
       return false;
     }
@@ -105,6 +107,7 @@ function removeOld(path: string): boolean {
   }
 }
 
-function isYoung(path: string): boolean {
-  return Date.now() - statSync(path).mtimeMs < YOUNGEST_COLLECTED_MILLISECONDS;
+function isYoung(path: string, settledAt: number): boolean {
+  const { mtimeMs } = statSync(path);
+  return mtimeMs > settledAt && Date.now() - mtimeMs < YOUNGEST_COLLECTED_MILLISECONDS;
 }

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { runCacheFolder } from '../config/project.js';
 import { objectPath } from './objects.js';
 import type { Store } from './store.js';
 
@@ -36,6 +37,22 @@ function locksOf(cwd: string): string[] {
   return names
     .filter((name) => name === LOCK_FILE || name.endsWith(`.${LOCK_FILE}`))
     .map((name) => join(cwd, name));
+}
+
+/**
+ * The SHA-256 of every object that the record of an earlier run of a pipeline names: `hndsr gc` removes these by its
+ * budget, and nothing else does.
+ */
+export function objectsOfRuns(cwd: string): Set<string> {
+  const folder = runCacheFolder(cwd);
+  if (!existsSync(folder)) return new Set();
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.json'),
+  );
+  return withListed(
+    cwd,
+    files.flatMap((name) => hashesIn(readFileSync(join(folder, name), 'latin1'))),
+  );
 }
 
 /** Adds to hashes what the listings among their objects name, to any depth. */

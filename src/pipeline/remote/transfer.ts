@@ -117,7 +117,7 @@ export class Transfer implements RunSource {
       await mkdir(dirname(temporary), { recursive: true });
       if (!existsSync(path) && !(await this.remote.get(recordKey(fingerprint), temporary))) return false;
       const text = readFileSync(existsSync(path) ? path : temporary, 'utf8');
-      const run = parseRunRecord(text, fingerprint);
+      const run = parseRunRecord(text, fingerprint)?.run;
       if (run === undefined || (await this.receive(run.outs)).length > 0) return false;
       if (!existsSync(path)) await writeAtomic(path, text);
       return true;
