@@ -16,6 +16,7 @@ import { selectForRepro } from './selection.js';
 import { Snapshot } from './snapshot.js';
 import type { Pipeline, Stage } from './stage.js';
 import { assessAll, inputsOf, readDependencies } from './status.js';
+import { tellUnreadParams } from './unread-params.js';
 
 export interface ReproOptions {
   cwd: string;
@@ -68,6 +69,7 @@ export interface StageOutcome {
 export async function repro(options: ReproOptions, context: JobContext = silent): Promise<StageOutcome[]> {
   return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
     const stages = selectForRepro(pipeline, options);
+    await tellUnreadParams(pipeline, cache, context.emit);
     if (options.dry) return plan(pipeline, stages, cache, options);
     const lock = await ReproLock.acquire(pipeline.cwd, {
       onWait: options.wait ? (holder) => tell(context, `waiting for ${holder}`) : undefined,
