@@ -14,11 +14,18 @@ const EXIT_BY_CODE = {
   CONFIG_UNKNOWN_KEY: ExitCode.usage,
   CONFIG_INVALID: ExitCode.usage,
   PIPELINE_CYCLE: ExitCode.usage,
+  REVISION_UNKNOWN: ExitCode.usage,
   PIPELINE_UNKNOWN_STAGE: ExitCode.usage,
   PIPELINE_STAGE_FAILED: ExitCode.failed,
+  PIPELINE_STAGE_TIMEOUT: ExitCode.failed,
   PIPELINE_OUTPUT_MISSING: ExitCode.failed,
   PIPELINE_DEPENDENCY_MISSING: ExitCode.failed,
   PIPELINE_LOCKED: ExitCode.failed,
+  REMOTE_NOT_SET: ExitCode.usage,
+  REMOTE_MISSING: ExitCode.failed,
+  REMOTE_DENIED: ExitCode.failed,
+  REMOTE_UNREACHABLE: ExitCode.failed,
+  CACHE_INCOMPLETE: ExitCode.failed,
   INPUT_MISSING: ExitCode.failed,
   INPUT_EMPTY: ExitCode.failed,
   INPUT_INVALID: ExitCode.failed,
@@ -64,6 +71,8 @@ export interface ErrorDetails {
   location?: Location;
   /** The line of the file that is wrong, for a squiggle under `location.column`. */
   source?: string;
+  /** Characters of `source` that the squiggle underlines; default: 1. */
+  length?: number;
   cause?: unknown;
 }
 
@@ -71,6 +80,7 @@ export class HndsrError extends Error {
   readonly hint: string | undefined;
   readonly location: Location | undefined;
   readonly source: string | undefined;
+  readonly length: number | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -82,6 +92,7 @@ export class HndsrError extends Error {
     this.hint = details.hint;
     this.location = details.location;
     this.source = details.source;
+    this.length = details.length;
   }
 
   get exitCode(): number {
@@ -90,8 +101,8 @@ export class HndsrError extends Error {
 
   /** What crosses a thread or goes out as JSON. */
   toJSON(): Record<string, unknown> {
-    const { code, message, hint, location, source } = this;
-    return { code, message, hint, location, source };
+    const { code, message, hint, location, source, length } = this;
+    return { code, message, hint, location, source, length };
   }
 
   static fromJSON(value: ReturnType<HndsrError['toJSON']>): HndsrError {

@@ -1,9 +1,19 @@
+import type { Location } from './errors.js';
+
 /**
  * Progress leaves the library as these values and is drawn by a renderer of the command line: a spinner on a
  * terminal, plain lines elsewhere, JSON lines with --json. They are plain data, so they cross threads.
  */
 export type HndsrEvent =
-  | { kind: 'message'; level: 'info' | 'warning' | 'debug'; text: string }
+  | {
+      kind: 'message';
+      level: 'info' | 'warning' | 'debug';
+      text: string;
+      /** For programs: what it is about, by a stable name; then the key and place that it names. */
+      code?: 'PARAM_UNREAD';
+      key?: string;
+      location?: Location;
+    }
   | {
       /** Work of known size; it may begin with some of it done already. */
       kind: 'progress';
@@ -35,7 +45,11 @@ export type HndsrEvent =
   | { kind: 'stage-start'; stage: string; reason: string }
   | { kind: 'stage-output'; stage: string; stream: 'stdout' | 'stderr'; line: string }
   | { kind: 'stage-skip'; stage: string }
-  | { kind: 'stage-end'; stage: string; seconds: number };
+  /** What an earlier run made was put in place instead of running it again. */
+  | { kind: 'stage-restore'; stage: string; seconds: number }
+  | { kind: 'stage-end'; stage: string; seconds: number }
+  /** The error that ends the command tells why. */
+  | { kind: 'stage-fail'; stage: string };
 
 export type Emit = (event: HndsrEvent) => void;
 

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ExitCode, HndsrError } from '../errors.js';
 import { packageVersion } from '../version.js';
+import { printError } from './render/error.js';
 
 /** What a command's module exports: it adds itself, with its flags and help, to the program. */
 export interface CommandModule {
@@ -47,9 +48,41 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'which stages of pipeline.yaml are out of date, and why',
     load: () => import('./commands/status.js'),
   },
+  explain: {
+    summary: 'what exactly makes a stage run again',
+    load: () => import('./commands/explain.js'),
+  },
   dag: {
     summary: 'the stages of pipeline.yaml and what each depends on',
     load: () => import('./commands/dag.js'),
+  },
+  params: {
+    summary: 'params and how they changed since a commit',
+    load: () => import('./commands/params.js'),
+  },
+  metrics: {
+    summary: 'metrics of the pipeline, now or of a commit',
+    load: () => import('./commands/metrics.js'),
+  },
+  plots: {
+    summary: 'what stages declare as plots, as an HTML page and SVG files',
+    load: () => import('./commands/plots.js'),
+  },
+  push: {
+    summary: 'copies of outputs, and earlier runs -> a folder or bucket',
+    load: () => import('./commands/push.js'),
+  },
+  pull: {
+    summary: 'a folder or bucket -> outputs in their places',
+    load: () => import('./commands/pull.js'),
+  },
+  fetch: {
+    summary: 'a folder or bucket -> copies of outputs, in the cache only',
+    load: () => import('./commands/fetch.js'),
+  },
+  gc: {
+    summary: 'remove copies of outputs of earlier runs, down to a budget',
+    load: () => import('./commands/gc.js'),
   },
   doctor: {
     summary: 'what this machine can run on, and whether it computes rightly',
@@ -71,9 +104,7 @@ export async function main(argv: string[]): Promise<number> {
     return typeof process.exitCode === 'number' ? process.exitCode : ExitCode.done;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
-    process.stderr.write(
-      json ? `${JSON.stringify({ error: errorValue(error) })}\n` : `${explain(error, verbose)}\n`,
-    );
+    printError(error, json, verbose);
     return error instanceof HndsrError ? error.exitCode : ExitCode.failed;
   }
 }
@@ -101,30 +132,4 @@ async function createProgram(argv: string[]): Promise<Command> {
 function inheritExit(command: Command): void {
   command.exitOverride();
   for (const child of command.commands) inheritExit(child);
-}
-
-function errorValue(error: unknown): Record<string, unknown> {
-  return error instanceof HndsrError ? error.toJSON() : { code: 'INTERNAL', message: String(error) };
-}
-
-/** The text of an error: what, where, and what to do. An internal error looks different from a user's mistake. */
-export function explain(error: unknown, verbose = false): string {
-  if (!(error instanceof HndsrError)) {
-    const detail =
-      error instanceof Error ? (verbose ? error.stack : `${error.name}: ${error.message}`) : String(error);
-    return `internal error: ${detail}\n  This is a fault of hndsr. Please report it with the output of the same command and --verbose.`;
-  }
-  const lines = [`error ${error.code}: ${error.message}`];
-  if (error.location !== undefined) {
-    const { file, line, column } = error.location;
-    lines.push(`  at ${file}:${line}:${column}`);
-    if (error.source !== undefined)
-      lines.push(
-        `  ${line} | ${error.source}`,
-        `  ${' '.repeat(String(line).length)} | ${' '.repeat(column - 1)}^`,
-      );
-  }
-  if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
-  if (verbose && error.cause instanceof Error) lines.push(`  cause: ${error.cause.stack}`);
-  return lines.join('\n');
 }

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse as parseScalar } from 'yaml';
 import { z } from 'zod';
 import { HndsrError } from '../errors.js';
-import { readYaml, validateYaml } from './yaml.js';
+import { parseYamlValue, readYaml, validateYaml } from './yaml.js';
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -224,7 +223,7 @@ function applyOverride(root: unknown, override: string): void {
     parent = next as Record<string, unknown>;
   }
   Object.defineProperty(parent, path.at(-1)!, {
-    value: parseScalar(override.slice(equals + 1)),
+    value: parseYamlValue(override.slice(equals + 1)),
     enumerable: true,
     configurable: true,
     writable: true,

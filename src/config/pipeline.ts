@@ -1,47 +1,11 @@
-import { join } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { readYaml, validateYaml, type YamlFile } from './yaml.js';
-
-/** One string stands for a list of one. */
-const commands = z.preprocess(
-  (value) => (typeof value === 'string' ? [value] : value),
-  z
-    .array(z.string().trim().min(1, 'is an empty command'), {
-      error: 'must be a command or a list of commands',
-    })
-    .min(1, 'needs at least one command'),
-);
-
-/** A path alone, or a path with its flags: `{path: {cache: false}}`. */
-const output = z.preprocess(
-  (value) => (typeof value === 'string' ? { [value]: {} } : value),
-  z
-    .record(z.string().min(1, 'is an empty path'), z.strictObject({ cache: z.boolean().default(true) }), {
-      error: 'must be a path, or a path with its flags: {path: {cache: false}}',
-    })
-    .refine(
-      (entry) => Object.keys(entry).length === 1,
-      'names more than one path: begin each with its own `-`',
-    ),
-);
-
-const path = z.string().min(1, 'is an empty path');
-
-const stageSchema = z.strictObject({
-  cmd: commands,
-  /** Folder, relative to pipeline.yaml, in which the command runs and to which the paths below are relative. */
-  wdir: path.default('.'),
-  deps: z.array(path).default([]),
-  /** Dotted keys of params.yaml; the name of a section means all of it. */
-  params: z.array(z.string().min(1, 'is an empty key')).default([]),
-  outs: z.array(output).default([]),
-  metrics: z.array(output).default([]),
-  plots: z.array(output).default([]),
-  /** Its dependencies and params are not looked at. */
-  frozen: z.boolean().default(false),
-  always_changed: z.boolean().default(false),
-  desc: z.string().optional(),
-});
+import { type CacheConfig, cacheSchema } from './cache-config.js';
+import { Expansion } from './expand.js';
+import { PIPELINE_FILE } from './project.js';
+import { knownStageKeys, type StageConfig, stageSchema } from './stage-config.js';
+import type { VarRead } from './vars.js';
+import { readYaml, validateAt, validateYaml, type YamlFile } from './yaml.js';
 
 /** A stage's name is also the name of its log file. */
 const stageName = z
@@ -49,32 +13,47 @@ const stageName = z
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_-]*$/, 'a stage name has letters, digits, `_` and `-` only');
 
 const pipelineSchema = z.strictObject({
-  stages: z.record(stageName, stageSchema, { error: 'must be a map of stages' }),
+  vars: z.unknown().optional(),
+  cache: cacheSchema.default({}),
+  stages: z.record(stageName, z.unknown(), { error: 'must be a map of stages' }),
 });
 
-export type StageConfig = z.infer<typeof stageSchema>;
-export const OUTPUT_KINDS = ['outs', 'metrics', 'plots'] as const;
-export type OutputKind = (typeof OUTPUT_KINDS)[number];
+/** A stage of pipeline.yaml, or one of those that its `foreach` or `matrix` stands for. */
+export interface NamedStage {
+  name: string;
+  /** Where pipeline.yaml has it. */
+  key: readonly PropertyKey[];
+  config: StageConfig;
+}
 
 export interface PipelineConfig {
+  /** Absolute folder of the file: paths are relative to it, and the project's state lies in it. */
+  folder: string;
   /** Where each key stands, for errors found later. */
   file: YamlFile;
-  stages: Record<string, StageConfig>;
+  stages: readonly NamedStage[];
+  /** What its `${...}` took from params.yaml and other files. */
+  reads: readonly VarRead[];
+  cache: CacheConfig;
 }
-
-export const PIPELINE_FILE = 'pipeline.yaml';
 
 /**
- * Reads and checks `pipeline.yaml` of a project folder.
+ * Reads and checks the pipeline's file, with its templates filled in.
+ * @param path the file, relative to `cwd`
  * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX, CONFIG_UNKNOWN_KEY, CONFIG_INVALID, with line and column
  */
-export function loadPipelineConfig(cwd: string): PipelineConfig {
-  const file = readYaml(join(cwd, PIPELINE_FILE), PIPELINE_FILE);
-  const { stages } = validateYaml(file, pipelineSchema, knownKeys);
-  return { file, stages };
-}
-
-function knownKeys(path: PropertyKey[]): string[] {
-  if (path.length === 0) return Object.keys(pipelineSchema.shape);
-  return path.length === 2 ? Object.keys(stageSchema.shape) : ['cache'];
+export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): PipelineConfig {
+  const absolute = resolve(cwd, path);
+  const folder = dirname(absolute);
+  const file = readYaml(absolute, path);
+  const { vars, stages, cache } = validateYaml(file, pipelineSchema, (at) =>
+    Object.keys((at[0] === 'cache' ? cacheSchema : pipelineSchema).shape),
+  );
+  const expansion = new Expansion(file, folder);
+  const checked = expansion.expand(stages, vars).map(({ name, key, value }) => ({
+    name,
+    key,
+    config: validateAt(file, key, value, stageSchema, (at) => knownStageKeys(at.slice(key.length))),
+  }));
+  return { folder, file, stages: checked, reads: expansion.reads, cache };
 }

@@ -3,6 +3,10 @@ import { join, resolve } from 'node:path';
 /** Where a project keeps what is not the user's to edit, relative to the project folder. */
 export const PROJECT_STATE = '.hndsr';
 
+/** The pipeline's file, unless another is named. */
+export const PIPELINE_FILE = 'pipeline.yaml';
+export const PARAMS_FILE = 'params.yaml';
+
 export function storePath(cwd: string): string {
   return join(cwd, PROJECT_STATE, 'hndsr.db');
 }
@@ -14,6 +18,11 @@ export function stateFolder(cwd: string): string {
 
 export function objectsFolder(cwd: string): string {
   return join(cwd, PROJECT_STATE, 'objects');
+}
+
+/** Records of earlier runs of pipeline stages, by fingerprint. */
+export function runCacheFolder(cwd: string): string {
+  return join(cwd, PROJECT_STATE, 'run-cache');
 }
 
 /** Folder of a training stage's checkpoints: `best.safetensors` and `last.safetensors`. */

@@ -1,15 +1,30 @@
-import { readFileSync } from 'node:fs';
-import { type Document, isMap, isNode, isPair, LineCounter, type Node, parseDocument } from 'yaml';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { CORE_SCHEMA, load, mergeTag } from 'js-yaml';
+import type { Document, Node } from 'yaml';
 import type { z } from 'zod';
 import { HndsrError, type Location } from '../errors.js';
 
-/** A YAML file that remembers where each of its keys stands. */
+/** A place in a file, as an error shows it. */
+export interface Place {
+  location: Location;
+  /** The text of that line. */
+  source: string;
+  /** Characters of the line that are meant. */
+  length: number;
+}
+
+/** A YAML file that knows where each of its keys stands. */
 export interface YamlFile {
   /** As the user named it; used in messages. */
   name: string;
+  text: string;
   value: unknown;
-  /** Where the value at `path` stands (or its nearest existing parent), and the text of that line. */
-  locate(path: readonly PropertyKey[], of?: 'key' | 'value'): { location: Location; source: string };
+  /**
+   * Where the value at `path` stands (or its nearest existing parent).
+   * @param within a piece of that value's text, which is then the place
+   */
+  locate(path: readonly PropertyKey[], of?: 'key' | 'value', within?: string): Place;
 }
 
 /**
@@ -18,6 +33,7 @@ export interface YamlFile {
  * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX (with line and column)
  */
 export function readYaml(path: string, name: string): YamlFile {
+  reads?.add(path);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -30,45 +46,129 @@ export function readYaml(path: string, name: string): YamlFile {
   return parseYaml(text, name);
 }
 
+/** The paths of the files that a call of `readsOf` asks for. */
+let reads: Set<string> | undefined;
+
+/** Runs `work`, and tells which files it read as YAML or, by `isYamlThere`, looked for. */
+export function readsOf<Result>(work: () => Result): { result: Result; paths: string[] } {
+  const found = new Set<string>();
+  reads = found;
+  try {
+    return { result: work(), paths: [...found] };
+  } finally {
+    reads = undefined;
+  }
+}
+
+export function isYamlThere(path: string): boolean {
+  reads?.add(path);
+  return existsSync(path);
+}
+
+/** A file that was found right before: it is parsed when its value or a place in it is asked for. */
+export function parsedLater(text: string, name: string): YamlFile {
+  let parsed: YamlFile | undefined;
+  const file = (): YamlFile => {
+    parsed ??= parseYaml(text, name);
+    return parsed;
+  };
+  return {
+    name,
+    text,
+    get value() {
+      return file().value;
+    },
+    locate: (...place) => file().locate(...place),
+  };
+}
+
+/** @throws HndsrError CONFIG_SYNTAX (with line and column) */
 export function parseYaml(text: string, name: string): YamlFile {
+  const quick = loadQuickly(text);
+  let slow = quick === undefined ? parseWithPlaces(text, name) : undefined;
+  return {
+    name,
+    text,
+    value: (quick === undefined ? slow!.document.toJS() : quick.value) ?? {},
+    locate: (path, of = 'value', within) => {
+      slow ??= parseWithPlaces(text, name);
+      const [start, end] = rangeOf(slow.document, path, of);
+      const found = within === undefined ? -1 : text.slice(start, end).indexOf(within);
+      return found < 0 ? slow.place(start, end) : slow.place(start + found, start + found + within!.length);
+    },
+  };
+}
+
+/** The value of one YAML scalar or flow collection, such as that of `-S key=value`. */
+export function parseYamlValue(text: string): unknown {
+  const quick = loadQuickly(text);
+  return quick === undefined ? yamlWithPlaces().parse(text) : quick.value;
+}
+
+const SCHEMA = CORE_SCHEMA.withTags([mergeTag]);
+
+/**
+ * js-yaml, which takes a fifth of the time, reads every file that is right; `yaml`, which knows places, reads those
+ * that are not, so the errors are its own. Both take YAML 1.2's core schema with merge keys (`<<`).
+ * @returns undefined for a text that js-yaml does not read, or not like `yaml`
+ */
+function loadQuickly(text: string): { value: unknown } | undefined {
+  if (text.startsWith('%') || text.includes('\n%')) return undefined;
+  try {
+    return { value: load(text, { schema: SCHEMA }) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Loaded when it is needed: that takes longer than most commands. */
+function yamlWithPlaces(): typeof import('yaml') {
+  return createRequire(import.meta.url)('yaml') as typeof import('yaml');
+}
+
+function parseWithPlaces(text: string, name: string) {
+  const { LineCounter, parseDocument } = yamlWithPlaces();
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true });
   const textLines = text.split('\n');
-  const place = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return { location: { file: name, line, column: col }, source: textLines[line - 1] ?? '' };
+  const place = (start: number, end: number): Place => {
+    const { line, col } = lines.linePos(start);
+    const source = (textLines[line - 1] ?? '').replace(/\r$/, '');
+    const length = Math.max(1, Math.min(end - start, source.length - col + 1));
+    return { location: { file: name, line, column: col }, source, length };
   };
   const wrong = document.errors[0];
   if (wrong !== undefined) {
     throw new HndsrError('CONFIG_SYNTAX', `${name} is not valid YAML: ${wrong.message}`, {
-      ...place(wrong.pos[0]),
+      ...place(...wrong.pos),
       hint: 'Mind the indentation (spaces, not tabs), colons and quotes around this place.',
     });
   }
-  return {
-    name,
-    value: document.toJS() ?? {},
-    locate: (path, of = 'value') => place(offsetOf(document, path, of)),
-  };
+  return { document, place };
 }
 
-function offsetOf(document: Document, path: readonly PropertyKey[], of: 'key' | 'value'): number {
+type Range = [start: number, end: number];
+
+function rangeOf(document: Document, path: readonly PropertyKey[], of: 'key' | 'value'): Range {
+  const { isMap, isNode, isPair } = yamlWithPlaces();
+  const range = (node: Node | null | undefined): Range | undefined =>
+    node?.range ? [node.range[0], node.range[1]] : undefined;
   for (let length = path.length; length > 0; length--) {
     const key = path[length - 1];
     const parent = document.getIn(path.slice(0, length - 1), true);
     if (isMap(parent)) {
       const pair = parent.items.find(
-        (item) => isPair(item) && isNode(item.key) && item.key.toJS(document) === key,
+        (item) => isPair(item) && isNode(item.key) && String(item.key.toJS(document)) === String(key),
       );
-      const node = (of === 'key' || length < path.length ? pair?.key : (pair?.value ?? pair?.key)) as
-        | Node
-        | undefined;
-      if (node?.range) return node.range[0];
+      const node = of === 'key' || length < path.length ? pair?.key : (pair?.value ?? pair?.key);
+      const found = range(node as Node | undefined);
+      if (found !== undefined) return found;
     }
     const node = document.getIn(path.slice(0, length), true);
-    if (isNode(node) && node.range) return node.range[0];
+    const found = isNode(node) ? range(node) : undefined;
+    if (found !== undefined) return found;
   }
-  return 0;
+  return [0, 0];
 }
 
 /**
@@ -80,24 +180,39 @@ export function validateYaml<T>(
   schema: z.ZodType<T>,
   knownKeys: (path: PropertyKey[]) => string[],
 ): T {
-  const result = schema.safeParse(file.value);
+  return validateAt(file, [], file.value, schema, knownKeys);
+}
+
+/**
+ * Checks a value that stands in a file, or was made of what stands there.
+ * @param at where
+ * @throws HndsrError CONFIG_UNKNOWN_KEY, CONFIG_INVALID
+ */
+export function validateAt<T>(
+  file: YamlFile,
+  at: readonly PropertyKey[],
+  value: unknown,
+  schema: z.ZodType<T>,
+  knownKeys: (path: PropertyKey[]) => string[],
+): T {
+  const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
+  const path = [...at, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
-    const path = [...issue.path, key];
-    const known = knownKeys([...issue.path]);
-    throw new HndsrError('CONFIG_UNKNOWN_KEY', `${file.name}: unknown key \`${path.join('.')}\``, {
-      ...file.locate(path, 'key'),
+    const known = knownKeys(path);
+    throw new HndsrError('CONFIG_UNKNOWN_KEY', `${file.name}: unknown key \`${[...path, key].join('.')}\``, {
+      ...file.locate([...path, key], 'key'),
       hint: known.length > 0 ? `Known keys here: ${known.join(', ')}.` : 'Remove it.',
     });
   }
-  const key = issue.path.join('.');
+  const key = path.join('.');
   throw new HndsrError(
     'CONFIG_INVALID',
     `${file.name}: ${key === '' ? 'the file' : `\`${key}\``}: ${issue.message}`,
     {
-      ...file.locate(issue.path),
+      ...file.locate(path),
       hint: 'Correct the value at this line; docs/files.md describes every key.',
     },
   );

@@ -1,6 +1,6 @@
 import { HndsrError } from '../errors.js';
+import { parquetRows } from '../inputs/parquet-rows.js';
 import { CATALOG_VERSION, type CatalogRow, catalogRowSchema, VERSION_KEY } from './catalog.js';
-import { parquetRows } from './parquet-rows.js';
 
 /**
  * The rows of a catalogue, one after the other.

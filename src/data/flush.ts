@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { syncFolder } from '../atomic.js';
-import { mapConcurrently } from './pool.js';
+import { mapConcurrently } from '../pool.js';
 
 /** As many as Node has threads for. */
 const FILES_AT_ONCE = 4;

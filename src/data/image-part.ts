@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Params } from '../config/params.js';
+import type { Budget } from '../pool.js';
 import { degradeTile } from '../raster/degrade.js';
 import type { RasterImage, Refusal } from '../raster/image.js';
 import { tileImage } from '../raster/levels.js';
@@ -8,7 +9,6 @@ import type { PixelWindow } from '../raster/resample.js';
 import { openScene, type Scene, type SceneHeader, type SceneWindow } from '../raster/scene.js';
 import { checkPair } from './pair.js';
 import { perceptualHash } from './perceptual-hash.js';
-import type { Budget } from './pool.js';
 import { readSource } from './read-source.js';
 import type { RejectReason, RejectRecord, TileFacts, TileRecord } from './records.js';
 import { partOf, pixelsOf, spansOf } from './spans.js';

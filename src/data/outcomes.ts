@@ -1,8 +1,10 @@
+import type { InputImage, InputReject } from '../inputs/input-image.js';
 import type { CatalogRow } from './catalog.js';
 import { rejectRow, tileRow } from './catalog.js';
 import type { MadeTile } from './image-part.js';
-import type { InputImage, RejectReason, RejectRecord } from './records.js';
+import type { RejectReason, RejectRecord } from './records.js';
 import type { PlacedTile } from './split.js';
+import { tileId } from './tile-id.js';
 import type { WorkState } from './work-state.js';
 
 export type RejectCounts = Partial<Record<RejectReason, number>>;
@@ -15,7 +17,7 @@ export interface Outcomes {
   /** Tiles that were made and then left out. */
   dropped: readonly RejectRecord[];
   /** What the input named and did not give. */
-  missing: readonly RejectRecord[];
+  missing: readonly InputReject[];
   state: WorkState;
 }
 
@@ -32,7 +34,9 @@ export interface Outcome {
 export function* outcomesOf({ images, placed, dropped, missing, state }: Outcomes): Generator<Outcome> {
   const placedById = new Map(placed.map((one) => [one.tile.id, one]));
   const droppedById = new Map(dropped.map((one) => [one.id, one]));
-  const left = missing.toSorted((a, b) => compare(a.path, b.path) || compare(a.id, b.id));
+  const left: RejectRecord[] = missing
+    .map((reject) => ({ id: tileId(reject.path), ...reject }))
+    .sort((a, b) => compare(a.path, b.path) || compare(a.id, b.id));
   const outcomeOf = (made: MadeTile): Outcome => {
     const one = placedById.get(made.id);
     if (one !== undefined) return { row: tileRow({ ...made, ...one.tile }, one.split, one.stratum) };

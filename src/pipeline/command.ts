@@ -29,6 +29,16 @@ export class StageLog {
     this.write(`$ ${command}\n`);
   }
 
+  /** A line of this program's own, which is not among the last lines. */
+  note(text: string): void {
+    this.write(`# ${text}\n`);
+  }
+
+  beginAgain(text: string): void {
+    this.note(text);
+    this.last.length = 0;
+  }
+
   line(stream: 'stdout' | 'stderr', line: string): void {
     this.write(`${line}\n`);
     this.last.push(line);
@@ -57,11 +67,20 @@ export interface CommandOptions {
   command: string;
   /** Folder it runs in. */
   folder: string;
-  cwd: string;
+  /** The folder that `installShim` gave. */
+  programs: string;
+  /** Known to every process that the command starts, and to no other stage's. */
   mark: string;
   graceMilliseconds: number;
   log: StageLog;
   signal?: AbortSignal | undefined;
+}
+
+/** What the second Ctrl-C, which leaves no time for anything else, ends at once: the process groups and their marks. */
+const running = new Map<number, string>();
+
+function endAllAtOnce(): void {
+  for (const [group, mark] of running) killTree(group, mark);
 }
 
 /**
@@ -70,7 +89,7 @@ export interface CommandOptions {
  * @throws HndsrError INTERRUPTED when `signal` was aborted, once its whole process tree is gone; DISK_FULL for the log
  */
 export async function runCommand(options: CommandOptions): Promise<string | undefined> {
-  const { command, folder, cwd, mark, graceMilliseconds, log, signal } = options;
+  const { command, folder, programs, mark, graceMilliseconds, log, signal } = options;
   const { execa } = await import('execa');
   const subprocess = execa(command, {
     shell: true,
@@ -80,7 +99,7 @@ export async function runCommand(options: CommandOptions): Promise<string | unde
     buffer: false,
     reject: false,
     env: {
-      PATH: `${await writeShim(cwd)}${delimiter}${process.env.PATH ?? ''}`,
+      PATH: `${programs}${delimiter}${process.env.PATH ?? ''}`,
       [MARK_VARIABLE]: markWith(mark),
     },
   });
@@ -89,14 +108,11 @@ export async function runCommand(options: CommandOptions): Promise<string | unde
   const end = (): void => {
     if (group !== undefined) ending ??= endTree(group, mark, graceMilliseconds);
   };
-  // Reached by the second Ctrl-C, which leaves no time for anything else.
-  const endAtOnce = (): void => {
-    if (group !== undefined) killTree(group, mark);
-  };
   const read = async (stream: 'stdout' | 'stderr'): Promise<void> => {
     for await (const line of subprocess.iterable({ from: stream })) log.line(stream, String(line));
   };
-  process.once('exit', endAtOnce);
+  if (running.size === 0) process.once('exit', endAllAtOnce);
+  if (group !== undefined) running.set(group, mark);
   signal?.addEventListener('abort', end, { once: true });
   if (signal?.aborted) end();
   try {
@@ -113,12 +129,16 @@ export async function runCommand(options: CommandOptions): Promise<string | unde
   } finally {
     await ending;
     signal?.removeEventListener('abort', end);
-    process.off('exit', endAtOnce);
+    if (group !== undefined) running.delete(group);
+    if (running.size === 0) process.off('exit', endAllAtOnce);
   }
 }
 
-/** A folder for PATH in which `hndsr` is this very program, run by this very Node. */
-async function writeShim(cwd: string): Promise<string> {
+/**
+ * A folder for PATH in which `hndsr` is this very program, run by this very Node.
+ * @throws HndsrError OUTPUT_UNWRITABLE, DISK_FULL
+ */
+export async function installShim(cwd: string): Promise<string> {
   const folder = join(cwd, PROJECT_STATE, 'bin');
   const program = fileURLToPath(new URL('../../bin/hndsr.js', import.meta.url));
   const windows = process.platform === 'win32';

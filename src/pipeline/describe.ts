@@ -1,4 +1,5 @@
-import { loadPipeline } from './stage.js';
+import { withPipeline } from './open-pipeline.js';
+import { selectStages } from './stage.js';
 
 export interface StageNode {
   stage: string;
@@ -12,20 +13,29 @@ export interface StageNode {
   description: string | null;
 }
 
+export interface DescribeOptions {
+  cwd: string;
+  /** The pipeline's file, relative to `cwd`; default: pipeline.yaml. Its folder is the project folder. */
+  file?: string | undefined;
+  /** Only these stages and those they depend on. */
+  targets?: readonly string[];
+}
+
 /**
  * The stages in running order, and what joins them.
- * @throws HndsrError what `loadPipeline` throws
+ * @throws HndsrError what `loadPipeline` and `selectStages` throw
  */
-export function describePipeline({ cwd }: { cwd: string }): StageNode[] {
-  const { order, upstream } = loadPipeline(cwd);
-  return order.map((stage) => ({
-    stage: stage.name,
-    after: upstream.get(stage.name) ?? [],
-    commands: stage.commands,
-    deps: stage.deps.map(({ path }) => path),
-    params: stage.params.map(({ name }) => name),
-    outs: stage.outs.map(({ path }) => path),
-    frozen: stage.frozen,
-    description: stage.description ?? null,
-  }));
+export async function describePipeline({ cwd, file, targets }: DescribeOptions): Promise<StageNode[]> {
+  return withPipeline(cwd, file, async (pipeline) =>
+    selectStages(pipeline, targets).map((stage) => ({
+      stage: stage.name,
+      after: pipeline.upstream.get(stage.name) ?? [],
+      commands: stage.commands,
+      deps: stage.deps.map(({ path }) => path),
+      params: stage.params.map(({ name }) => name),
+      outs: stage.outs.map(({ path }) => path),
+      frozen: stage.frozen,
+      description: stage.description ?? null,
+    })),
+  );
 }

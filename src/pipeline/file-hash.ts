@@ -1,14 +1,16 @@
-import { createHash } from 'node:crypto';
-import { type BigIntStats, closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { statSync } from 'node:fs';
+import { relative } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HndsrError, interruptedError } from '../errors.js';
+import { describe, type FoundFile, walkFolder } from './folder-walk.js';
 import type { HashCache } from './hash-cache.js';
+import type { SizedFile } from './hash-threads.js';
+import { formatListing, hashText, type ListedFile } from './listing.js';
+import { identityOf, isRacy, type Reading, readHash, stampOf } from './read-hash.js';
 
 /** The content of a file or folder. */
 export interface Digest {
-  /** Of a file: of its bytes. Of a folder: of the sorted list of its files' paths and hashes. */
+  /** Of a file: of its bytes. Of a folder: of the listing of its files' paths and hashes (listing.ts). */
   sha256: string;
   /** Bytes, of all files together. */
   size: number;
@@ -16,8 +18,15 @@ export interface Digest {
   files?: number;
 }
 
-/** A file of at most this many bytes is read in one piece. */
-const CHUNK_BYTES = 1 << 20;
+/** A file of a folder as it is now. */
+export interface HashedFile extends ListedFile {
+  absolute: string;
+  /** Whether its owner may run it. */
+  executable: boolean;
+}
+
+/** To start threads takes as long as to hash some tens of megabytes. */
+const WORTH_THREADS_BYTES = 1 << 26;
 
 /** Files hashed before other work (Ctrl-C) gets its turn. */
 const FILES_PER_TURN = 64;
@@ -25,9 +34,13 @@ const FILES_PER_TURN = 64;
 /**
  * Hashes files and folders. A file whose inode, size and mtime are those of an earlier time is not read again, unless
  * it had been written so shortly before it was read that a later write could have left the same mtime ("racily
- * clean", as git calls it).
+ * clean", as git calls it). For a folder, the states of all its files together are looked up first: one question for
+ * ten thousand files.
  */
 export class FileHasher {
+  /** Hashes of files that were written too shortly before they were read to be remembered for good. */
+  private readonly unsettled = new Map<string, { stamp: string; sha256: string }>();
+
   constructor(
     private readonly cwd: string,
     private readonly cache: HashCache,
@@ -40,134 +53,138 @@ export class FileHasher {
    * @throws HndsrError INPUT_INVALID for what is neither file nor folder or cannot be read; INTERRUPTED
    */
   async hash(path: string): Promise<Digest | undefined> {
-    try {
+    return this.explained(path, async () => {
       const state = statSync(path, { bigint: true, throwIfNoEntry: false });
       if (state === undefined) return undefined;
-      const name = relative(this.cwd, path);
-      return state.isDirectory()
-        ? await this.hashFolder(path, name, state)
-        : await this.hashFile({ path, name, state });
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (error instanceof HndsrError || code === undefined) throw error;
-      if (code === 'ENOTDIR') return undefined;
-      throw new HndsrError(
-        'INPUT_INVALID',
-        `cannot read ${relative(this.cwd, path)}: ${(error as Error).message}`,
-        {
-          hint: 'Check the permissions, and that nothing else changes these files now.',
-          cause: error,
-        },
-      );
-    }
+      if (state.isDirectory()) return this.hashFolder(path, walkFolder(path, identityOf(state)));
+      const [file] = await this.hashFiles(path, [describe('', state)]);
+      return { sha256: file!.sha256, size: Number(state.size) };
+    });
   }
 
-  private async hashFolder(folder: string, name: string, state: BigIntStats): Promise<Digest> {
-    const files = listFiles(folder, name, state);
-    const tree = createHash('sha256');
-    let size = 0;
-    let read = 0;
-    for (const file of files) {
-      const known = this.recall(file);
-      if (known === undefined && ++read % FILES_PER_TURN === 0) await this.pause();
-      const { sha256 } = known ?? (await this.hashFile(file));
-      tree.update(`${file.name.slice(name.length + 1)}\0${sha256}\n`);
-      size += Number(file.state.size);
-    }
-    return { sha256: tree.digest('hex'), size, files: files.length };
+  /**
+   * The files of a folder, sorted by path, or the one file at `path`, whose own path is then `''`. What `hash` has just
+   * read is not read again, even where a write in the same tick of the clock would go unseen.
+   * @throws HndsrError as `hash` does
+   */
+  async list(path: string): Promise<HashedFile[]> {
+    const files = await this.explained(path, async () => {
+      const state = statSync(path, { bigint: true });
+      const found = state.isDirectory() ? walkFolder(path, identityOf(state)) : [describe('', state)];
+      return this.hashFiles(path, found, this.unsettled);
+    });
+    return files ?? [];
   }
 
-  private async hashFile(file: KnownFile): Promise<Digest> {
-    const known = this.recall(file);
+  /** Remembers the hash of a file that was just put there by one who knows it. */
+  trust(path: string, sha256: string): void {
+    const state = statSync(path, { bigint: true });
+    if (!isRacy(state, BigInt(Date.now()) * 1_000_000n))
+      this.cache.set(this.nameOf(path), stampOf(state), sha256);
+  }
+
+  /**
+   * Reads files whatever is remembered of them.
+   * @returns the paths of those that are not there, are no files, or have another hash
+   * @throws HndsrError INPUT_INVALID for one that cannot be read; INTERRUPTED
+   */
+  async findChanged(expected: readonly { path: string; sha256: string }[]): Promise<string[]> {
+    const states = expected.map(({ path }) => statSync(path, { throwIfNoEntry: false }));
+    const found = expected.filter((_, index) => states[index]?.isFile());
+    const missing = expected.filter((_, index) => !states[index]?.isFile());
+    const sized = found.map(({ path }) => ({ path, size: statSync(path).size }));
+    const readings = (await this.explained('.', () => this.read(sized))) ?? [];
+    const changed = found.filter(({ sha256 }, index) => readings[index]?.sha256 !== sha256);
+    return [...missing, ...changed].map(({ path }) => path);
+  }
+
+  private async hashFolder(folder: string, files: readonly FoundFile[]): Promise<Digest> {
+    let states = '';
+    for (const { path, stamp } of files) states += `${path}\0${stamp}\n`;
+    const stamps = hashText(states);
+    const name = this.nameOf(folder);
+    const known = this.cache.getFolder(name, stamps);
     if (known !== undefined) return known;
-    const { path, name, state } = file;
-    if (!state.isFile()) {
-      throw new HndsrError('INPUT_INVALID', `${name} is neither a file nor a folder`, {
+    const hashed = await this.hashFiles(folder, files);
+    const digest = {
+      sha256: hashText(formatListing(hashed)),
+      size: files.reduce((sum, file) => sum + file.size, 0),
+      files: files.length,
+    };
+    if (hashed.every((file) => file.settled)) this.cache.setFolder(name, stamps, digest);
+    return digest;
+  }
+
+  /** @param files of the folder `root`, or that file itself, by the path `''` */
+  private async hashFiles(
+    root: string,
+    files: readonly FoundFile[],
+    unsettled?: ReadonlyMap<string, { stamp: string; sha256: string }>,
+  ): Promise<(HashedFile & { settled: boolean })[]> {
+    const sorted = files.toSorted((one, other) => (one.path < other.path ? -1 : 1));
+    const folder = this.nameOf(root);
+    const nameOf = ({ path }: FoundFile): string => (path === '' ? folder : `${folder}/${path}`);
+    const known = sorted.map((file) => {
+      const read = unsettled?.get(nameOf(file));
+      return read?.stamp === file.stamp ? read.sha256 : this.cache.get(nameOf(file), file.stamp);
+    });
+    const absoluteOf = ({ path }: FoundFile): string => (path === '' ? root : `${root}/${path}`);
+    const unknown = sorted.filter((_, index) => known[index] === undefined);
+    const odd = unknown.find(({ regular }) => !regular);
+    if (odd !== undefined) {
+      throw new HndsrError('INPUT_INVALID', `${nameOf(odd)} is neither a file nor a folder`, {
         hint: 'A dependency or output is a file, or a folder of files: no device, pipe or socket.',
       });
     }
-    const began = BigInt(Date.now()) * 1_000_000n;
-    const { sha256, after } = state.size <= CHUNK_BYTES ? readSmall(path) : await this.readLarge(file);
-    if (stampOf(after) === stampOf(state) && !isRacy(state, began)) {
-      this.cache.set(name, stampOf(state), sha256);
-    }
-    return { sha256, size: Number(after.size) };
+    const readings = await this.read(unknown.map((file) => ({ path: absoluteOf(file), size: file.size })));
+    let next = 0;
+    return sorted.map((file, index) => {
+      const { path, executable } = file;
+      const hashed = { path, executable, absolute: absoluteOf(file) };
+      if (known[index] !== undefined) return { ...hashed, sha256: known[index], settled: true };
+      const { sha256, stamp, settled } = readings[next++]!;
+      const same = settled && stamp === file.stamp;
+      if (same) this.cache.set(nameOf(file), stamp, sha256);
+      else this.unsettled.set(nameOf(file), { stamp, sha256 });
+      return { ...hashed, sha256, settled: same };
+    });
   }
 
-  private recall({ name, state }: KnownFile): Digest | undefined {
-    const sha256 = this.cache.get(name, stampOf(state));
-    return sha256 === undefined ? undefined : { sha256, size: Number(state.size) };
-  }
-
-  private async readLarge({ path, name }: KnownFile): Promise<{ sha256: string; after: BigIntStats }> {
-    const file = await open(path);
-    try {
-      const hash = createHash('sha256');
-      const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-      for (;;) {
-        if (this.signal?.aborted) throw interruptedError(`hashing ${name}`);
-        const { bytesRead } = await file.read(buffer, 0, buffer.length);
-        if (bytesRead === 0) break;
-        hash.update(buffer.subarray(0, bytesRead));
-      }
-      return { sha256: hash.digest('hex'), after: await file.stat({ bigint: true }) };
-    } finally {
-      await file.close();
+  private async read(files: readonly SizedFile[]): Promise<Reading[]> {
+    if (this.signal?.aborted && files.length > 0) throw interruptedError('hashing');
+    if (files.reduce((sum, { size }) => sum + size, 0) >= WORTH_THREADS_BYTES) {
+      const { readOnThreads } = await import('./hash-threads.js');
+      return readOnThreads(files, this.signal);
     }
+    const readings: Reading[] = [];
+    for (const { path } of files) {
+      readings.push(readHash(path));
+      if (readings.length % FILES_PER_TURN === 0) await this.pause();
+    }
+    return readings;
   }
 
   private async pause(): Promise<void> {
     await nextTurn();
     if (this.signal?.aborted) throw interruptedError('hashing');
   }
-}
 
-function readSmall(path: string): { sha256: string; after: BigIntStats } {
-  const file = openSync(path, 'r');
-  try {
-    const hash = createHash('sha256');
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Number(fstatSync(file).size) + 1));
-    for (let count = readSync(file, buffer); count > 0; count = readSync(file, buffer)) {
-      hash.update(buffer.subarray(0, count));
-    }
-    return { sha256: hash.digest('hex'), after: fstatSync(file, { bigint: true }) };
-  } finally {
-    closeSync(file);
+  /** Relative to the project folder: the cache goes on serving a project that was moved. */
+  private nameOf(path: string): string {
+    return path.startsWith(`${this.cwd}/`) ? path.slice(this.cwd.length + 1) : relative(this.cwd, path);
   }
-}
 
-function stampOf(state: BigIntStats): string {
-  return `${state.ino}-${state.size}-${state.mtimeNs}`;
-}
-
-/** @param read when the file was opened, in nanoseconds of the clock that mtime counts in */
-function isRacy(state: BigIntStats, read: bigint): boolean {
-  // Some file systems count in whole seconds, or two; the others in ticks of the kernel, at most 10 ms apart.
-  const resolution = state.mtimeNs % 1_000_000_000n === 0n ? 2_000_000_000n : 50_000_000n;
-  return state.mtimeNs + resolution >= read;
-}
-
-interface KnownFile {
-  /** Relative to the project folder. */
-  name: string;
-  path: string;
-  state: BigIntStats;
-}
-
-/** All files below a folder, by name; links are followed, but not into a folder that they are in. */
-function listFiles(root: string, rootName: string, rootState: BigIntStats): KnownFile[] {
-  const found: KnownFile[] = [];
-  const identity = (state: BigIntStats): string => `${state.dev}-${state.ino}`;
-  const walk = (folder: string, prefix: string, above: readonly string[]): void => {
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      const path = join(folder, entry.name);
-      const name = prefix + entry.name;
-      const state = statSync(path, { bigint: true, throwIfNoEntry: false });
-      if (state === undefined) continue;
-      if (!state.isDirectory()) found.push({ name, path, state });
-      else if (!above.includes(identity(state))) walk(path, `${name}/`, [...above, identity(state)]);
+  private async explained<Result>(path: string, work: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (error instanceof HndsrError || code === undefined) throw error;
+      if (code === 'ENOTDIR') return undefined;
+      throw new HndsrError('INPUT_INVALID', `cannot read ${this.nameOf(path)}: ${(error as Error).message}`, {
+        hint: 'Check the permissions, and that nothing else changes these files now.',
+        cause: error,
+      });
     }
-  };
-  walk(root, `${rootName}/`, [identity(rootState)]);
-  return found.sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
 }

@@ -1,5 +1,4 @@
 import { dirname } from 'node:path';
-import { PIPELINE_FILE } from '../config/pipeline.js';
 import type { YamlFile } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 import type { Output, Stage } from './stage.js';
@@ -49,13 +48,28 @@ function indexOutputs(stages: readonly Stage[], file: YamlFile): Map<string, Pro
       producers.set(output.absolute, { stage, output });
     }
   }
+  const above = nearest((path) => producers.get(path));
   for (const inner of producers.values()) {
-    for (const ancestor of withAncestors(dirname(inner.output.absolute))) {
-      const outer = producers.get(ancestor);
-      if (outer !== undefined) throw overlapError(inner, outer, file);
-    }
+    const outer = above(dirname(inner.output.absolute));
+    if (outer !== undefined) throw overlapError(inner, outer, file);
   }
   return producers;
+}
+
+/**
+ * Looks a path up, or else the folder next above it that is there. Each folder is climbed from once: thousands of
+ * paths share theirs.
+ */
+function nearest<T>(at: (path: string) => T | undefined): (path: string) => T | undefined {
+  const known = new Map<string, T | undefined>();
+  return function find(path: string): T | undefined {
+    const found = at(path);
+    if (found !== undefined) return found;
+    const folder = dirname(path);
+    if (folder === path) return undefined;
+    if (!known.has(folder)) known.set(folder, find(folder));
+    return known.get(folder);
+  };
 }
 
 function overlapError(one: Produced, other: Produced, file: YamlFile): HndsrError {
@@ -64,7 +78,7 @@ function overlapError(one: Produced, other: Produced, file: YamlFile): HndsrErro
   const owner = one.stage === other.stage ? 'the same stage' : `stage \`${other.stage.name}\``;
   return new HndsrError(
     'CONFIG_INVALID',
-    `${PIPELINE_FILE}: output \`${first}\` of stage \`${one.stage.name}\` ${relation} an output of ${owner}`,
+    `${file.name}: output \`${first}\` of stage \`${one.stage.name}\` ${relation} an output of ${owner}`,
     {
       ...file.locate(one.output.key),
       hint: 'A path is made by one stage and declared once: give each stage a file or folder of its own.',
@@ -75,20 +89,24 @@ function overlapError(one: Produced, other: Produced, file: YamlFile): HndsrErro
 function findUpstream(stages: readonly Stage[], producers: Map<string, Produced>): Map<string, string[]> {
   const position = new Map(stages.map((stage, index) => [stage.name, index]));
   const dependents = new Map<string, Stage[]>();
-  const found = new Map<string, Set<string>>();
+  const found = new Map(stages.map((stage) => [stage.name, new Set<string>()]));
+  // No output lies in another, so at most one is or holds a path.
+  const producerOf = nearest((path) => producers.get(path));
   for (const stage of stages) {
-    found.set(stage.name, new Set());
     for (const { absolute } of stage.deps) {
-      dependents.set(absolute, [...(dependents.get(absolute) ?? []), stage]);
-      for (const path of withAncestors(absolute)) {
-        const producer = producers.get(path);
-        if (producer !== undefined) found.get(stage.name)!.add(producer.stage.name);
-      }
+      const sharing = dependents.get(absolute);
+      if (sharing === undefined) dependents.set(absolute, [stage]);
+      else sharing.push(stage);
+      const producer = producerOf(absolute);
+      if (producer !== undefined) found.get(stage.name)!.add(producer.stage.name);
     }
   }
+  // The dependency folders, innermost first, that an output lies in.
+  const holders = nearest((path) => (dependents.has(path) ? path : undefined));
   for (const [absolute, { stage }] of producers) {
-    for (const path of withAncestors(absolute)) {
-      for (const dependent of dependents.get(path) ?? []) found.get(dependent.name)!.add(stage.name);
+    for (let path = holders(dirname(absolute)); path !== undefined; path = holders(dirname(path))) {
+      for (const dependent of dependents.get(path)!) found.get(dependent.name)!.add(stage.name);
+      if (path === dirname(path)) break;
     }
   }
   const inOrder = (names: Set<string>) => [...names].sort((a, b) => position.get(a)! - position.get(b)!);
@@ -133,17 +151,17 @@ export function topologicalOrder(
 
 function cycleError(cycle: string[], stages: readonly Stage[], file: YamlFile): HndsrError {
   // Told from the stage that comes first in the file, whichever one the search met first.
-  const start = stages.find((stage) => cycle.includes(stage.name))!.name;
+  const { name: start, key } = stages.find((stage) => cycle.includes(stage.name))!;
   const from = cycle.indexOf(start);
   const names = [...cycle.slice(from), ...cycle.slice(0, from)];
   const circle = [...names, start].map((name) => `\`${name}\``).join(' -> ');
   return new HndsrError(
     'PIPELINE_CYCLE',
     names.length === 1
-      ? `${PIPELINE_FILE}: stage \`${start}\` depends on its own output`
-      : `${PIPELINE_FILE}: these stages wait for one another: ${circle}`,
+      ? `${file.name}: stage \`${start}\` depends on its own output`
+      : `${file.name}: these stages wait for one another: ${circle}`,
     {
-      ...file.locate(['stages', start], 'key'),
+      ...file.locate(key, 'key'),
       hint: `Remove a dependency that closes the circle: ${links(names, stages).join('; ')}.`,
     },
   );

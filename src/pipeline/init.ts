@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { writeAtomic } from '../atomic.js';
-import { PIPELINE_FILE } from '../config/pipeline.js';
+import { PIPELINE_FILE } from '../config/project.js';
 import { asWriteError, HndsrError } from '../errors.js';
 
 const TEMPLATES = ['params.yaml', PIPELINE_FILE];
@@ -12,6 +12,7 @@ const IGNORED = `# What hndsr makes, and the imagery that it reads.
 data/
 checkpoints/
 reports/
+hndsr-plots/
 `;
 
 export interface InitResult {

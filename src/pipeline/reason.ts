@@ -15,6 +15,8 @@ export type Reason =
     }
   | { kind: 'param-changed'; key: string; from: unknown; to: unknown }
   | { kind: 'param-added' | 'param-removed'; key: string }
+  | { kind: 'env-changed'; name: string; from: string | null; to: string | null }
+  | { kind: 'env-added' | 'env-removed'; name: string }
   | { kind: 'output-changed' | 'output-added' | 'output-removed' | 'output-missing'; path: string }
   | { kind: 'lock-edited' };
 
@@ -34,6 +36,12 @@ export function describeReason(reason: Reason): string {
       return `wdir changed from ${reason.from} to ${reason.to}`;
     case 'param-changed':
       return `param ${reason.key} changed from ${canonical(reason.from)} to ${canonical(reason.to)}`;
+    case 'env-changed':
+      return `environment variable ${reason.name} changed from ${describeValue(reason.from)} to ${describeValue(reason.to)}`;
+    case 'env-added':
+      return `environment variable ${reason.name} added`;
+    case 'env-removed':
+      return `environment variable ${reason.name} removed`;
     case 'lock-edited':
       return `its entry in ${LOCK_FILE} was edited, or written by another version`;
     default: {
@@ -41,6 +49,10 @@ export function describeReason(reason: Reason): string {
       return `${noun} ${'path' in reason ? reason.path : reason.key} ${verb}`;
     }
   }
+}
+
+function describeValue(value: string | null): string {
+  return value === null ? 'not set' : JSON.stringify(value);
 }
 
 /**
@@ -63,6 +75,7 @@ export function compareInputs(now: StageInputs, locked: LockEntry): Reason[] {
     if (!Object.hasOwn(now.deps, path)) reasons.push({ kind: 'dependency-removed', path });
   }
   reasons.push(...compareParams(now.params, locked.params));
+  reasons.push(...compareEnvironment(now.env, locked.env ?? {}));
   const lockedOuts = locked.outs.map(({ path }) => path);
   for (const path of now.outs) if (!lockedOuts.includes(path)) reasons.push({ kind: 'output-added', path });
   for (const path of lockedOuts) if (!now.outs.includes(path)) reasons.push({ kind: 'output-removed', path });
@@ -80,7 +93,7 @@ function compareParams(now: Readonly<Record<string, unknown>>, locked: Record<st
       return;
     }
     for (const name of new Set([...Object.keys(from), ...Object.keys(to)])) {
-      const path = `${key}.${name}`;
+      const path = key.endsWith(':') ? key + name : `${key}.${name}`;
       if (!Object.hasOwn(to, name)) reasons.push({ kind: 'param-removed', key: path });
       else if (!Object.hasOwn(from, name)) reasons.push({ kind: 'param-added', key: path });
       else compare(path, from[name], to[name]);
@@ -94,6 +107,15 @@ function compareParams(now: Readonly<Record<string, unknown>>, locked: Record<st
     if (!Object.hasOwn(now, key)) reasons.push({ kind: 'param-removed', key });
   }
   return reasons;
+}
+
+function compareEnvironment(now: StageInputs['env'], locked: StageInputs['env']): Reason[] {
+  return [...new Set([...Object.keys(now), ...Object.keys(locked)])].flatMap((name): Reason[] => {
+    if (!Object.hasOwn(locked, name)) return [{ kind: 'env-added', name }];
+    if (!Object.hasOwn(now, name)) return [{ kind: 'env-removed', name }];
+    const [from, to] = [locked[name]!, now[name]!];
+    return from === to ? [] : [{ kind: 'env-changed', name, from, to }];
+  });
 }
 
 function isSection(value: unknown): value is Record<string, unknown> {

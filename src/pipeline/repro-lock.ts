@@ -1,119 +1,103 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { temporaryBeside } from '../atomic.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type BetterSqlite3 from 'better-sqlite3';
 import { PROJECT_STATE } from '../config/project.js';
-import { asWriteError, HndsrError } from '../errors.js';
+import { asWriteError, HndsrError, interruptedError } from '../errors.js';
 
-interface Holder {
-  pid: number;
-  /** When the process began, in the system's own words, so that another process with its id is not taken for it. */
-  started: string | null;
+const POLL_MILLISECONDS = 100;
+
+export interface ReproLockOptions {
+  /** The command that takes it, for those who find it taken. */
+  command?: string;
+  /** Called once when another holds it: then it is waited for. Without it that is an error. */
+  onWait?: ((holder: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
 }
 
-/** Keeps two `repro` out of one folder: the file `.hndsr/repro.lock` exists while one is at work. */
+/**
+ * Keeps two `repro` out of one folder. The lock is the system's own, on the file `.hndsr/repro.db`, taken through
+ * SQLite: it goes with its process, however that ends, so no lock is ever stale. `.hndsr/repro.lock` only tells others
+ * who holds it.
+ */
 export class ReproLock {
-  private constructor(private readonly path: string) {}
+  private constructor(
+    private readonly database: BetterSqlite3.Database,
+    private readonly holderPath: string,
+  ) {}
 
-  /**
-   * Takes the lock; that of a process which is no more is taken over.
-   * @throws HndsrError PIPELINE_LOCKED naming the process that holds it, OUTPUT_UNWRITABLE, DISK_FULL
-   */
-  static acquire(cwd: string): ReproLock {
-    const path = join(cwd, PROJECT_STATE, 'repro.lock');
-    const self: Holder = { pid: process.pid, started: startOf(process.pid) };
-    for (let attempt = 0; attempt < 20; attempt++) {
-      if (create(path, JSON.stringify(self))) return new ReproLock(path);
-      const text = readIfThere(path);
-      if (text === undefined) continue;
-      const holder = parse(text);
-      // Empty or half a line: its writer is between two system calls, or died there.
-      if (holder === undefined && attempt < 10) sleep(20);
-      else if (holder !== undefined && isAlive(holder)) throw locked(holder);
-      else removeStale(path, text);
+  /** @throws HndsrError PIPELINE_LOCKED naming the process that holds it, INTERRUPTED, OUTPUT_UNWRITABLE, DISK_FULL */
+  static async acquire(cwd: string, options: ReproLockOptions = {}): Promise<ReproLock> {
+    const { command = 'repro', onWait, signal } = options;
+    const holderPath = join(cwd, PROJECT_STATE, 'repro.lock');
+    const database = await open(join(cwd, PROJECT_STATE, 'repro.db'));
+    try {
+      for (let told = false; !take(database, holderPath); ) {
+        const holder = holderOf(holderPath);
+        if (onWait === undefined) throw locked(holder);
+        if (!told) onWait(holder);
+        told = true;
+        if (signal?.aborted) throw interruptedError(`waiting for ${holder}`);
+        await sleep(POLL_MILLISECONDS);
+      }
+      try {
+        writeFileSync(holderPath, JSON.stringify({ command, pid: process.pid }));
+      } catch (error) {
+        throw asWriteError(error, holderPath);
+      }
+      return new ReproLock(database, holderPath);
+    } catch (error) {
+      database.close();
+      throw error;
     }
-    throw new HndsrError('PIPELINE_LOCKED', `${path} cannot be taken: several processes want it`, {
-      hint: 'Run the same command again.',
-    });
   }
 
   release(): void {
-    rmSync(this.path, { force: true });
+    rmSync(this.holderPath, { force: true });
+    this.database.close();
   }
 }
 
-function create(path: string, text: string): boolean {
+async function open(path: string): Promise<BetterSqlite3.Database> {
+  const { default: Database } = await import('better-sqlite3');
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text, { flag: 'wx' });
+    return new Database(path, { timeout: 0 });
+  } catch (error) {
+    throw unusable(error, path);
+  }
+}
+
+function take(database: BetterSqlite3.Database, path: string): boolean {
+  try {
+    // Nothing is ever written, so there is nothing for a file beside it.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST' && readIfThere(path) !== undefined) return false;
-    throw asWriteError(error, path);
+    if (String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY')) return false;
+    throw unusable(error, path);
   }
 }
 
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw asWriteError(error, path);
-  }
+function unusable(error: unknown, path: string): unknown {
+  const reported = String((error as { code?: unknown }).code);
+  if (!reported.startsWith('SQLITE')) return asWriteError(error, path);
+  const code = reported === 'SQLITE_FULL' ? 'ENOSPC' : 'EACCES';
+  return asWriteError(Object.assign(new Error((error as Error).message), { code }), path);
 }
 
-/** Moves the file away first, to see that it is still the one that was judged: another process may have been quicker. */
-function removeStale(path: string, judged: string): void {
-  const aside = temporaryBeside(path);
+function holderOf(path: string): string {
   try {
-    renameSync(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw asWriteError(error, path);
-  }
-  if (readIfThere(aside) === judged) rmSync(aside, { force: true });
-  else renameSync(aside, path);
-}
-
-function parse(text: string): Holder | undefined {
-  try {
-    const value = JSON.parse(text) as Partial<Holder> | null;
-    return typeof value?.pid === 'number' ? { pid: value.pid, started: value.started ?? null } : undefined;
+    const { command, pid } = JSON.parse(readFileSync(path, 'utf8')) as { command: string; pid: number };
+    return `\`hndsr ${command}\` (process ${pid})`;
   } catch {
-    return undefined;
+    // It is between taking the lock and writing this.
+    return 'another `hndsr repro`';
   }
 }
 
-function isAlive({ pid, started }: Holder): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
-  const now = startOf(pid);
-  return started === null || now === null || now === started;
-}
-
-/** Linux only: the process's start in clock ticks since boot, the 22nd field of /proc/PID/stat. */
-function startOf(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the name in parentheses, which may hold spaces and parentheses itself.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function locked({ pid }: Holder): HndsrError {
-  return new HndsrError(
-    'PIPELINE_LOCKED',
-    `another \`hndsr repro\` (process ${pid}) is at work in this folder`,
-    {
-      hint: `Wait for it to end, or stop it with \`kill ${pid}\`.`,
-    },
-  );
-}
-
-function sleep(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+function locked(holder: string): HndsrError {
+  return new HndsrError('PIPELINE_LOCKED', `${holder} is at work in this folder`, {
+    hint: 'Wait for it with `hndsr repro --wait`, or stop it first.',
+  });
 }

@@ -1,19 +1,14 @@
-import { join } from 'node:path';
-import { PIPELINE_FILE } from '../config/pipeline.js';
-import { readYaml } from '../config/yaml.js';
-import { HndsrError } from '../errors.js';
 import type { Digest, FileHasher } from './file-hash.js';
+import { ParamsFiles } from './params-files.js';
 import type { Pipeline, Stage } from './stage.js';
 
-const PARAMS_FILE = 'params.yaml';
-
 /**
- * The project's files as they are now: each path is hashed, and params.yaml read, at most once for all stages. After
+ * The project's files as they are now: each path is hashed, and each params file read, at most once for all stages. After
  * a command ran, take a new one.
  */
 export class Snapshot {
   private readonly digests = new Map<string, Promise<Digest | undefined>>();
-  private paramsFile: unknown;
+  private readonly paramsFiles = new ParamsFiles();
 
   constructor(
     private readonly pipeline: Pipeline,
@@ -31,36 +26,11 @@ export class Snapshot {
   }
 
   /**
-   * The values of the keys that a stage selects.
-   * @throws HndsrError CONFIG_INVALID at the place in pipeline.yaml that names a key which params.yaml lacks
+   * The values that a stage selects, by the names of its selections.
+   * @throws HndsrError what `readParamsFile` throws; CONFIG_INVALID at the place in pipeline.yaml that names a key
+   * which the params file lacks
    */
   params(stage: Stage): Record<string, unknown> {
-    if (stage.params.length === 0) return {};
-    this.paramsFile ??= readYaml(join(this.pipeline.cwd, PARAMS_FILE), PARAMS_FILE).value;
-    const values: Record<string, unknown> = {};
-    for (const { name, key } of stage.params) {
-      const value = select(this.paramsFile, name);
-      if (value === undefined) {
-        throw new HndsrError(
-          'CONFIG_INVALID',
-          `${PIPELINE_FILE}: stage \`${stage.name}\` selects \`${name}\`, which ${PARAMS_FILE} does not have`,
-          {
-            ...this.pipeline.file.locate(key),
-            hint: `Name a key of ${PARAMS_FILE} with dots between the levels, or a section to mean all of it.`,
-          },
-        );
-      }
-      values[name] = value;
-    }
-    return values;
+    return this.paramsFiles.values(stage, this.pipeline.file);
   }
-}
-
-function select(root: unknown, name: string): unknown {
-  let value = root;
-  for (const key of name.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Record<string, unknown>)[key];
-  }
-  return value;
 }

@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import { HndsrError } from '../errors.js';
+import { type JobContext, silent } from '../events.js';
 import { FileHasher } from './file-hash.js';
-import type { StageInputs } from './fingerprint.js';
+import { hashesOf, readEnvironment, type StageInputs } from './fingerprint.js';
 import { overlaps } from './graph.js';
-import { HashCache } from './hash-cache.js';
 import { Lock, type LockEntry, type LockedContent } from './lock.js';
+import { withPipeline } from './open-pipeline.js';
 import { compareInputs, type Reason } from './reason.js';
 import { Snapshot } from './snapshot.js';
-import { loadPipeline, type Pipeline, type Stage, type StagePath, selectStages } from './stage.js';
+import { type Pipeline, type Stage, type StagePath, selectStages } from './stage.js';
+import { tellUnreadParams } from './unread-params.js';
 
 export interface StageStatus {
   stage: string;
@@ -18,31 +20,29 @@ export interface StageStatus {
 
 export interface StatusOptions {
   cwd: string;
+  /** The pipeline's file, relative to `cwd`; default: pipeline.yaml. Its folder is the project folder. */
+  file?: string | undefined;
   /** Only these stages and those they depend on. */
   targets?: readonly string[];
   signal?: AbortSignal;
 }
 
 /**
- * Which stages `repro` would run now, and why, in running order.
+ * Which stages `repro` would run now, and why, in running order. Params that nothing reads are told as warnings.
  * @throws HndsrError what `loadPipeline`, `selectStages` and `Lock.read` throw; CONFIG_INVALID for a param that is
  * not in params.yaml
  */
-export async function pipelineStatus({ cwd, targets, signal }: StatusOptions): Promise<StageStatus[]> {
-  const pipeline = loadPipeline(cwd);
-  const stages = selectStages(pipeline, targets);
-  const lock = Lock.read(cwd);
-  const cache = await HashCache.open(cwd);
-  try {
-    return await assessAll(
-      pipeline,
-      stages,
-      new Snapshot(pipeline, new FileHasher(cwd, cache, signal)),
-      lock,
-    );
-  } finally {
-    cache.close();
-  }
+export async function pipelineStatus(
+  options: StatusOptions,
+  context: JobContext = silent,
+): Promise<StageStatus[]> {
+  return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
+    const stages = selectStages(pipeline, options.targets);
+    await tellUnreadParams(pipeline, cache, context.emit);
+    const lock = Lock.read(pipeline.lockPath, cache);
+    const hasher = new FileHasher(pipeline.cwd, cache, options.signal);
+    return assessAll(pipeline, stages, new Snapshot(pipeline, hasher), lock);
+  });
 }
 
 /** @param force each of the stages counts as one that will run */
@@ -89,7 +89,7 @@ export async function assess(
   if (!stage.frozen)
     reasons.push(...upstream.map(({ name }): Reason => ({ kind: 'upstream-runs', stage: name })));
   const inputs = stage.frozen
-    ? inputsOf(stage, locked.deps, locked.params)
+    ? inputsOf(stage, locked.deps, locked.params, locked.env ?? {})
     : inputsOf(stage, (await readDependencies(stage, snapshot)).deps, params);
   const declared = new Set(stage.deps.map(({ path }) => path));
   const changes = compareInputs(inputs, locked).filter(
@@ -126,16 +126,19 @@ export async function readDependencies(
   return { deps: [...deps.values()], missing };
 }
 
+/** @param env values of the environment variables that it names; as they are now unless given */
 export function inputsOf(
   stage: Stage,
   deps: readonly LockedContent[],
   params: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | null>> = readEnvironment(stage.env),
 ): StageInputs {
   return {
     commands: stage.commands,
     wdir: stage.wdir.path,
-    deps: Object.fromEntries(deps.map(({ path, sha256 }) => [path, sha256])),
+    deps: hashesOf(deps),
     params,
+    env,
     outs: stage.outs.map(({ path }) => path),
   };
 }
@@ -152,7 +155,7 @@ export function dependencyMissing(pipeline: Pipeline, stage: Stage, dep: StagePa
       ...pipeline.file.locate(dep.key),
       hint:
         producer === undefined
-          ? 'No stage makes it: put it there, or correct the path in pipeline.yaml.'
+          ? `No stage makes it: put it there, or correct the path in ${pipeline.file.name}.`
           : `Stage \`${producer.name}\` should have made it: run \`hndsr repro ${producer.name}\`.`,
     },
   );

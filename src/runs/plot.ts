@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import { writeAtomic } from '../atomic.js';
+import { stepAxis, valueAxis } from '../charts/axis.js';
+import { COLOUR_PAIRS } from '../charts/colours.js';
+import { drawLineChart, PLOT_COLUMNS } from '../charts/line-chart.js';
 import { HndsrError } from '../errors.js';
 import type { Column } from '../store/curves.js';
 import { openStoreToRead } from '../store/store.js';
-import { stepAxis, valueAxis } from './axis.js';
 import { findRun, History, type RunName } from './history.js';
 import { VALIDATION } from './metrics.js';
-import { drawSvg, PLOT_COLUMNS } from './svg.js';
 import { TERMINAL_COLUMNS, terminalPlot } from './terminal.js';
 
 export interface PlotOptions {
@@ -35,14 +36,6 @@ export interface Plot {
   text: string;
 }
 
-/** For each run the colour of a number of every step, then of validation (Okabe and Ito, told apart by everyone). */
-const COLOURS = [
-  ['#56b4e9', '#0072b2'],
-  ['#e69f00', '#d55e00'],
-  ['#009e73', '#00563f'],
-  ['#cc79a7', '#8e3a6b'],
-] as const;
-
 /**
  * Draws a metric of runs over their steps, those of the runs that they go on with included.
  * @throws HndsrError RUN_MISSING, USAGE if a run has no such metric, OUTPUT_UNWRITABLE, DISK_FULL
@@ -66,7 +59,7 @@ export async function plotRuns({ cwd, runs, metric, output }: PlotOptions): Prom
       marked: curve.metric.startsWith(VALIDATION),
     }));
     const [x, y] = [stepAxis(...steps, 8), valueAxis(...values, 6)];
-    await writeAtomic(path, drawSvg({ title: metric, x, y, series }));
+    await writeAtomic(path, drawLineChart({ title: metric, x, y, xLabel: 'step', series }));
   }
   // In characters, the first curve of each run: two on the same grid could not be told apart.
   const firsts = curves.filter(({ run }, index) => curves.findIndex((one) => one.run === run) === index);
@@ -123,7 +116,7 @@ function labelOf({ run, stage, metric }: Curve): string {
 
 function colourOf({ run, metric }: Curve, curves: readonly Curve[]): string {
   const index = [...new Set(curves.map((one) => one.run))].indexOf(run);
-  return COLOURS[index % COLOURS.length]![metric.startsWith(VALIDATION) ? 1 : 0];
+  return COLOUR_PAIRS[index % COLOUR_PAIRS.length]![metric.startsWith(VALIDATION) ? 1 : 0];
 }
 
 function extent(ranges: (readonly [number, number])[]): [number, number] {

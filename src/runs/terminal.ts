@@ -1,5 +1,5 @@
+import { type Axis, stepAxis, valueAxis } from '../charts/axis.js';
 import type { Column } from '../store/curves.js';
-import { type Axis, stepAxis, valueAxis } from './axis.js';
 
 const BLOCKS = '▁▂▃▄▅▆▇█';
 

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { syncFolder, temporaryBeside } from '../atomic.js';
@@ -27,7 +27,7 @@ export async function storeObject(cwd: string, file: string): Promise<{ sha256: 
     const size = await copyHashed(file, temporary, hash);
     const sha256 = hash.digest('hex');
     const path = objectPath(cwd, sha256);
-    if (!existsSync(path) || (await hashOf(path)) !== sha256) {
+    if (!(await keepsHash(path, sha256)) || !(await renew(path))) {
       await mkdir(dirname(path), { recursive: true });
       await chmod(temporary, 0o444);
       await rename(temporary, path);
@@ -39,6 +39,26 @@ export async function storeObject(cwd: string, file: string): Promise<{ sha256: 
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** Whether an object is there and undamaged; another process may be collecting it. */
+async function keepsHash(path: string, sha256: string): Promise<boolean> {
+  try {
+    return (await hashFile(path)) === sha256;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Makes a stored object young again, so that nothing collects it before what it was stored for names it. */
+async function renew(path: string): Promise<boolean> {
+  const now = new Date();
+  return utimes(path, now, now).then(
+    () => true,
+    // It was collected meanwhile, or belongs to another user: the copy takes its place.
+    () => false,
+  );
 }
 
 async function copyHashed(from: string, to: string, hash: Hash): Promise<number> {
@@ -76,7 +96,8 @@ async function* chunksOf(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-async function hashOf(path: string): Promise<string> {
+/** SHA-256 of a file, read piece by piece. */
+export async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path, { highWaterMark: CHUNK_BYTES }), hash);
   return hash.digest('hex');
@@ -92,7 +113,7 @@ export async function verifyObject(cwd: string, sha256: string, what: string): P
   const hint = 'Restore the file from a copy, or train and register the model again.';
   if (!existsSync(path))
     throw new HndsrError('HASH_MISMATCH', `${what} is gone: ${path} does not exist`, { hint });
-  const actual = await hashOf(path);
+  const actual = await hashFile(path);
   if (actual === sha256) return;
   throw new HndsrError('HASH_MISMATCH', `${what} was changed: ${path} has SHA-256 ${actual}`, { hint });
 }

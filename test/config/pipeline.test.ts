@@ -14,7 +14,7 @@ beforeEach(async () => {
 
 async function load(text: string) {
   await writeFile(join(cwd, 'pipeline.yaml'), text);
-  return loadPipelineConfig(cwd).stages;
+  return Object.fromEntries(loadPipelineConfig(cwd).stages.map(({ name, config }) => [name, config]));
 }
 
 const shipped = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
@@ -22,7 +22,7 @@ const shipped = (name: string) => fileURLToPath(new URL(`../../${name}`, import.
 describe('pipeline.yaml', () => {
   it('is accepted as it is shipped, with every param in params.yaml', async () => {
     for (const name of ['pipeline.yaml', 'params.yaml']) await cp(shipped(name), join(cwd, name));
-    expect(loadPipeline(cwd).order.map(({ name }) => name)).toEqual([
+    expect((await loadPipeline(cwd)).order.map(({ name }) => name)).toEqual([
       'etl',
       'train-autoencoder',
       'train-neural-operator',
@@ -34,40 +34,53 @@ describe('pipeline.yaml', () => {
     expect(statuses.map(({ reasons }) => reasons.at(-1)!.kind)).toEqual(Array(6).fill('never-run'));
   });
 
-  it('takes one command or several, and outputs with or without flags', async () => {
+  it('takes every key of a stage, one command or several, and outputs with or without flags', async () => {
     const { a } = await load(`
 stages:
   a:
     cmd: one
     metrics: [plain.json, {flagged.json: {cache: false}}]
+    plots: [curve.csv: {x: step, y: loss, title: Loss}]
+    params: [seed, other.json: [a.b], whole.yaml:]
     frozen: true
     desc: text
+    meta: {owner: me}
+    env: [REGION]
+    resources: {gpu: 1}
+    mutex: disk
+    timeout: 10m
+    retries: {count: 3, delay: 500ms}
+    grace: 2
 `);
     expect(a).toEqual({
       cmd: ['one'],
       wdir: '.',
       deps: [],
-      params: [],
+      params: ['seed', { 'other.json': ['a.b'] }, { 'whole.yaml': null }],
       outs: [],
-      metrics: [{ 'plain.json': { cache: true } }, { 'flagged.json': { cache: false } }],
-      plots: [],
+      metrics: [
+        { 'plain.json': { cache: true, persist: false } },
+        { 'flagged.json': { cache: false, persist: false } },
+      ],
+      plots: [
+        { 'curve.csv': { cache: true, persist: false, header: true, x: 'step', y: ['loss'], title: 'Loss' } },
+      ],
       frozen: true,
       always_changed: false,
       desc: 'text',
+      meta: { owner: 'me' },
+      env: ['REGION'],
+      resources: { gpu: 1, slots: 1 },
+      mutex: ['disk'],
+      timeout: 600_000,
+      retries: { count: 3, delay: 500 },
+      grace: 2000,
     });
     expect((await load('stages: {a: {cmd: [one, two]}}')).a!.cmd).toEqual(['one', 'two']);
   });
 
   it.each([
     ['stages:\n  a:\n    cmd: x\n    dep: [y]\n', 'CONFIG_UNKNOWN_KEY', 'unknown key `stages.a.dep`', 4, 5],
-    [
-      'stages:\n  a:\n    cmd: x\n    foreach: [y]\n',
-      'CONFIG_UNKNOWN_KEY',
-      'unknown key `stages.a.foreach`',
-      4,
-      5,
-    ],
-    ['stages: {}\nvars: []\n', 'CONFIG_UNKNOWN_KEY', 'unknown key `vars`', 2, 1],
     [
       'stages:\n  a:\n    cmd: x\n    outs:\n      - y:\n          cahce: false\n',
       'CONFIG_UNKNOWN_KEY',

@@ -136,6 +136,7 @@ describe('repro', () => {
       {
         stage: 'make',
         ran: true,
+        restored: false,
         reasons: [{ kind: 'never-run', text: 'never run' }],
         seconds: expect.any(Number),
       },
@@ -245,7 +246,7 @@ it('refuses a dependency that is neither a file nor a folder', async () => {
 });
 
 it('lists the stages and what joins them', async () => {
-  expect((await project.run('dag')).stdout).toBe('make\nuse    after make\napart\n');
+  expect((await project.run('dag')).stdout).toBe('make\n└ use\napart\n');
   const nodes = JSON.parse((await project.run('dag', '--json')).stdout);
   expect(nodes[1]).toEqual({
     stage: 'use',

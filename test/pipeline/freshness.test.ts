@@ -45,7 +45,7 @@ describe('after a run', () => {
 
   const expectStale = async (reason: string): Promise<void> => {
     expect(await project.stale()).toEqual({ make: [reason], use: ['upstream stage make will run'] });
-    expect(await project.ran()).toContain('make');
+    expect(await project.ran({ runCache: false })).toContain('make');
     expect(await project.stale()).toEqual({});
   };
 

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { isRunning, Project, until } from './project.js';
+import { isRunning, Project, processesIn, until } from './project.js';
 
 /** A stage that begins its output, starts two processes, and then stays. */
 const STAY = `
@@ -64,7 +63,7 @@ async function expectAsBefore(): Promise<void> {
   expect(await project.read('second.txt')).toBe('2\n');
   expect(await project.read('hndsr.lock')).toBe(lock);
   expect((await readdir(project.cwd)).filter((name) => name.endsWith('previous'))).toEqual([]);
-  expect(await readdir(join(project.cwd, '.hndsr', 'tmp'))).toEqual([]);
+  expect(await readdir(join(project.cwd, '.hndsr', 'tmp', 'stages'))).toEqual([]);
 }
 
 async function expectMendedByNextRepro(): Promise<void> {
@@ -99,6 +98,42 @@ describe('Ctrl-C', () => {
     await expectMendedByNextRepro();
   });
 
+  it('ends all stages that run side by side, and leaves those that had ended', async () => {
+    await project.write(
+      'pipeline.yaml',
+      `stages:
+  done: {cmd: echo done > done.txt, outs: [done.txt]}
+  one: {cmd: "mkdir one; echo $$ > one/pid; sleep 1000", outs: [one]}
+  two: {cmd: "mkdir two; echo $$ > two/pid; sleep 1000", outs: [two]}
+  later: {cmd: "true", deps: [one]}
+`,
+    );
+    const run = project.spawn('repro', '-j', '2', '--keep-going');
+    await until(() => ['one/pid', 'two/pid'].every((name) => existsSync(join(project.cwd, name))));
+    run.process.kill('SIGINT');
+    expect(await run.ended).toBe(130);
+    expect(run.stderr).toMatch(/error INTERRUPTED: /);
+    if (process.platform === 'linux') expect(await processesIn(project.cwd)).toEqual([]);
+    expect(existsSync(join(project.cwd, 'one'))).toBe(false);
+    expect(existsSync(join(project.cwd, 'two'))).toBe(false);
+    expect(Object.keys(await project.stale())).toEqual(['one', 'two', 'later']);
+  });
+
+  it('gives a stage its own grace to end by itself', async () => {
+    await project.write(
+      'tidy.cjs',
+      `process.on('SIGINT', () => setTimeout(() => { require('node:fs').writeFileSync('tidied', ''); process.exit(); }, 300));
+require('node:fs').writeFileSync('pid-tidy', '');
+setInterval(() => {}, 1000);`,
+    );
+    await project.write('pipeline.yaml', 'stages: {tidy: {cmd: exec node tidy.cjs, grace: 50s}}');
+    const run = project.spawn('repro');
+    await until(() => existsSync(join(project.cwd, 'pid-tidy')));
+    run.process.kill('SIGINT');
+    expect(await run.ended).toBe(130);
+    expect(existsSync(join(project.cwd, 'tidied'))).toBe(true);
+  });
+
   it('between stages starts no other', async () => {
     const controller = new AbortController();
     controller.abort();
@@ -128,37 +163,4 @@ describe('kill -9 of repro in the middle of a stage', () => {
       await expectMendedByNextRepro();
     },
   );
-});
-
-describe('two repros in one folder', () => {
-  it('the second names the process of the first, and changes nothing', async () => {
-    const { run } = await startAndWait();
-    const second = await project.run('repro');
-    expect(second.code).toBe(1);
-    expect(second.stderr).toBe(
-      `error PIPELINE_LOCKED: another \`hndsr repro\` (process ${run.pid}) is at work in this folder\n` +
-        `  hint: Wait for it to end, or stop it with \`kill ${run.pid}\`.\n`,
-    );
-    expect(await project.read('out/made.txt')).toBe('half');
-    expect((await project.run('status')).code).toBe(0);
-    run.process.kill('SIGINT');
-    expect(await run.ended).toBe(130);
-  });
-
-  it('takes over from a process that is no more', async () => {
-    const gone = spawn('true');
-    await new Promise((resolve) => gone.on('close', resolve));
-    await project.write('.hndsr/repro.lock', JSON.stringify({ pid: gone.pid, started: '1' }));
-    await expectMendedByNextRepro();
-  });
-
-  it.runIf(process.platform === 'linux')('takes over when another process has got that id', async () => {
-    await project.write('.hndsr/repro.lock', JSON.stringify({ pid: process.pid, started: '1' }));
-    await expectMendedByNextRepro();
-  });
-
-  it('takes over a lock that its writer did not finish', async () => {
-    await project.write('.hndsr/repro.lock', '');
-    await expectMendedByNextRepro();
-  });
 });

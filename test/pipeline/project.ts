@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { repro, type StageOutcome } from '../../src/pipeline/executor.js';
+import type { JobContext } from '../../src/events.js';
+import { type ReproOptions, repro, type StageOutcome } from '../../src/pipeline/executor.js';
 import { describeReason } from '../../src/pipeline/reason.js';
 import { pipelineStatus } from '../../src/pipeline/status.js';
 
@@ -28,6 +29,11 @@ export class Project {
     return project;
   }
 
+  /** One in a folder that the test has made itself. */
+  static at(cwd: string): Project {
+    return new Project(cwd);
+  }
+
   async write(path: string, text: string): Promise<void> {
     await mkdir(dirname(join(this.cwd, path)), { recursive: true });
     await writeFile(join(this.cwd, path), text);
@@ -46,8 +52,8 @@ export class Project {
     );
   }
 
-  repro(options: { targets?: string[]; force?: boolean; dry?: boolean; signal?: AbortSignal } = {}) {
-    return repro({ cwd: this.cwd, ...options });
+  repro(options: Partial<ReproOptions> = {}, context?: JobContext) {
+    return repro({ cwd: this.cwd, ...options }, context);
   }
 
   /** The stages that `repro` ran. */
@@ -55,9 +61,14 @@ export class Project {
     return names(await this.repro(options));
   }
 
+  /** The stages that `repro` took from earlier runs. */
+  async restored(options: Parameters<Project['repro']>[0] = {}): Promise<string[]> {
+    return (await this.repro(options)).filter(({ restored }) => restored).map(({ stage }) => stage);
+  }
+
   /** The reasons of each stage that is not up to date, as a person reads them. */
-  async stale(): Promise<Record<string, string[]>> {
-    const statuses = await pipelineStatus({ cwd: this.cwd });
+  async stale(options: { file?: string } = {}): Promise<Record<string, string[]>> {
+    const statuses = await pipelineStatus({ cwd: this.cwd, ...options });
     return Object.fromEntries(
       statuses
         .filter(({ upToDate }) => !upToDate)
@@ -107,6 +118,13 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
   for (const deadline = performance.now() + 20_000; !(await condition()); await sleep(10)) {
     if (performance.now() > deadline) throw new Error(`not so within 20 s: ${condition}`);
   }
+}
+
+/** Living processes that work in this folder. Linux only. */
+export async function processesIn(folder: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const at = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')));
+  return pids.filter((_, index) => at[index] === folder || at[index]!.startsWith(`${folder}/`));
 }
 
 export function isRunning(pid: number): boolean {

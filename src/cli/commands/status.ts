@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { describeReason } from '../../pipeline/reason.js';
 import { action } from '../context.js';
+import { PIPELINE_FLAG, type PipelineFlag } from '../pipeline-flag.js';
 
 const EXAMPLES = `
 Examples:
@@ -15,10 +16,12 @@ export function register(program: Command): void {
     .summary('which stages of pipeline.yaml are out of date, and why')
     .description('Tells for each stage of pipeline.yaml whether `hndsr repro` would run it, and each reason.')
     .addHelpText('after', EXAMPLES)
+    .option(...PIPELINE_FLAG)
     .action(
-      action(async (context, _options, targets: string[]) => {
+      action<PipelineFlag>(async (context, { file }, targets: string[]) => {
         const { pipelineStatus } = await import('../../pipeline/status.js');
-        const statuses = await pipelineStatus({ cwd: context.cwd, targets, signal: context.signal });
+        const { cwd, signal } = context;
+        const statuses = await pipelineStatus({ cwd, file, targets, signal }, context);
         const told = statuses.map(({ reasons, ...status }) => ({
           ...status,
           reasons: reasons.map((reason) => ({ ...reason, text: describeReason(reason) })),

@@ -1,4 +1,4 @@
-import ora, { type Ora } from 'ora';
+import type { Ora } from 'ora';
 import type { Emit, HndsrEvent } from '../../events.js';
 import { duration } from './duration.js';
 import { Pace } from './pace.js';
@@ -55,26 +55,36 @@ function jsonLines(quiet: boolean): Renderer {
 function spinner(wanted: (event: HndsrEvent) => boolean): Renderer {
   const timed = timing();
   let current: Ora | undefined;
+  /** What the spinner says, or is to say once its library is loaded; undefined when there is to be none. */
+  let shown: string | undefined;
+  const show = async (): Promise<void> => {
+    const { default: ora } = await import('ora');
+    if (shown !== undefined) current ??= ora({ discardStdin: false }).start(shown);
+  };
   return {
     emit: (event) => {
       if (!wanted(event)) return;
       const text = describe(timed(event));
       if (event.kind === 'progress') {
-        current ??= ora({ discardStdin: false }).start();
-        current.text = text;
-      } else if (event.kind === 'done') {
-        (current ?? ora()).succeed(text);
+        if (shown === undefined) void show();
+        shown = text;
+        if (current !== undefined) current.text = text;
+        return;
+      }
+      current?.stop();
+      if (event.kind === 'done') {
+        process.stderr.write(`\u2714 ${text}\n`);
         current = undefined;
+        shown = undefined;
       } else {
-        const resume = current?.text;
-        current?.stop();
         process.stderr.write(`${text}\n`);
-        if (resume !== undefined) current?.start(resume);
+        current?.start(shown);
       }
     },
     clear: () => {
       current?.stop();
       current = undefined;
+      shown = undefined;
     },
   };
 }
@@ -119,6 +129,10 @@ export function describe(event: HndsrEvent): string {
       return `[${event.stage}] unchanged, skipped`;
     case 'stage-end':
       return `[${event.stage}] done in ${event.seconds.toFixed(1)} s`;
+    case 'stage-restore':
+      return `[${event.stage}] restored from an earlier run in ${event.seconds.toFixed(1)} s`;
+    case 'stage-fail':
+      return `[${event.stage}] failed`;
   }
 }
 

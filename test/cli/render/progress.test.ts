@@ -63,7 +63,7 @@ describe('progress', () => {
     });
 
     /** Step 101, at once, and then one a second, of a training that was stopped at step 100. */
-    const train = (json: boolean, steps: number): void => {
+    const train = async (json: boolean, steps: number): Promise<void> => {
       const renderer = createRenderer({ json, quiet: false, verbose: false });
       for (let step = 1; step <= steps; step++) {
         renderer.emit({
@@ -75,27 +75,29 @@ describe('progress', () => {
           perSecond: 16,
           unit: 'samples',
         });
+        // The spinner is loaded when it is first needed.
+        await vi.dynamicImportSettled();
         vi.advanceTimersByTime(1000);
       }
       renderer.clear();
     };
 
-    it('is a spinner on a terminal, with loss, samples a second and the time that is left', () => {
+    it('is a spinner on a terminal, with loss, samples a second and the time that is left', async () => {
       Object.assign(process.stderr, {
         isTTY: true,
         columns: 100,
         cursorTo: () => true,
         clearLine: () => true,
       });
-      train(false, 11);
+      await train(false, 11);
       const drawn = stripVTControlCharacters(written);
       expect(drawn).toMatch(/. training diffusion 101\/241 {2}loss 0\.1 {2}16 samples\/s\n?/);
       expect(drawn).toContain('training diffusion 111/241  loss 0.11  16 samples/s  2 min 10 s left');
     });
 
-    it('is a plain line every few seconds elsewhere', () => {
+    it('is a plain line every few seconds elsewhere', async () => {
       Object.assign(process.stderr, { isTTY: false, columns: undefined });
-      train(false, 11);
+      await train(false, 11);
       expect(written).toBe(
         'training diffusion 101/241  loss 0.1  16 samples/s\n' +
           'training diffusion 106/241  loss 0.6  16 samples/s  2 min 15 s left\n' +
@@ -103,9 +105,9 @@ describe('progress', () => {
       );
     });
 
-    it('is a JSON line for each step with --json', () => {
+    it('is a JSON line for each step with --json', async () => {
       Object.assign(process.stderr, { isTTY: false, columns: undefined });
-      train(true, 3);
+      await train(true, 3);
       const events = written
         .trim()
         .split('\n')
