@@ -180,7 +180,11 @@ export const paramsSchema = z.strictObject({
     }),
   }),
   upscale: z.strictObject({ overlap: z.int().min(0), batch: count, max_pixels: count }),
-  registry: z.strictObject({ gates: z.partialRecord(z.enum(REGISTRY_STAGES), gate) }),
+  registry: z.strictObject({
+    gates: z.partialRecord(z.enum(REGISTRY_STAGES), gate),
+    /** A version that no trusted key has signed is not loaded. */
+    require_signature: z.boolean().default(false),
+  }),
 });
 
 export type Params = z.infer<typeof paramsSchema>;

@@ -26,11 +26,18 @@ export interface Measured {
   lpips?: number | null;
 }
 
-/** Three checkpoint files with new bytes, and the metrics that they were "measured" to have. */
-export function writeModel(cwd: string, { psnr = 31, ssim = 0.85, lpips = 0.2 }: Measured = {}): void {
+/**
+ * Three checkpoint files, and the metrics that they were "measured" to have.
+ * @param content what is in the files; new bytes unless given
+ */
+export function writeModel(
+  cwd: string,
+  { psnr = 31, ssim = 0.85, lpips = 0.2 }: Measured = {},
+  content: (stage: string) => Uint8Array = () => randomBytes(1000),
+): void {
   const checkpoints: Record<string, string> = {};
   for (const stage of STAGES) {
-    const bytes = randomBytes(1000);
+    const bytes = content(stage);
     mkdirSync(join(cwd, 'checkpoints', stage), { recursive: true });
     writeFileSync(join(cwd, 'checkpoints', stage, 'best.safetensors'), bytes);
     checkpoints[stage] = createHash('sha256').update(bytes).digest('hex');

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { addGc } from './registry/gc.js';
 import { addHistory } from './registry/history.js';
 import { addRegister } from './registry/register.js';
+import { addSignatures } from './registry/signatures.js';
 import { addPromote, addRollback } from './registry/stages.js';
 import { addVerify } from './registry/verify.js';
 import { addList, addShow } from './registry/versions.js';
@@ -29,5 +30,6 @@ export function register(program: Command): void {
   addShow(registry);
   addHistory(registry);
   addVerify(registry);
+  addSignatures(registry);
   addGc(registry);
 }
