@@ -27,7 +27,7 @@ export async function storeObject(cwd: string, file: string): Promise<{ sha256: 
     const size = await copyHashed(file, temporary, hash);
     const sha256 = hash.digest('hex');
     const path = objectPath(cwd, sha256);
-    if (!existsSync(path) || (await hashOf(path)) !== sha256) {
+    if (!existsSync(path) || (await hashFile(path)) !== sha256) {
       await mkdir(dirname(path), { recursive: true });
       await chmod(temporary, 0o444);
       await rename(temporary, path);
@@ -76,7 +76,8 @@ async function* chunksOf(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-async function hashOf(path: string): Promise<string> {
+/** SHA-256 of a file, read piece by piece. */
+export async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path, { highWaterMark: CHUNK_BYTES }), hash);
   return hash.digest('hex');
@@ -92,7 +93,7 @@ export async function verifyObject(cwd: string, sha256: string, what: string): P
   const hint = 'Restore the file from a copy, or train and register the model again.';
   if (!existsSync(path))
     throw new HndsrError('HASH_MISMATCH', `${what} is gone: ${path} does not exist`, { hint });
-  const actual = await hashOf(path);
+  const actual = await hashFile(path);
   if (actual === sha256) return;
   throw new HndsrError('HASH_MISMATCH', `${what} was changed: ${path} has SHA-256 ${actual}`, { hint });
 }

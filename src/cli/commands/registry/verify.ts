@@ -1,16 +1,27 @@
 import type { Command } from 'commander';
 import { action } from '../../context.js';
-import { VERSION_HELP, versionName } from './shared.js';
+import { VERSION_HELP } from './shared.js';
 
 export function addVerify(registry: Command): void {
   registry
     .command('verify')
-    .description("Hashes a version's files again; exits 1 if one was changed.")
-    .argument('<version>', VERSION_HELP)
+    .description(
+      "Hashes a version's files again, or without one checks the history's chain and all files; exits 1 if anything was " +
+        'changed.',
+    )
+    .argument('[version]', VERSION_HELP)
     .action(
-      action(async (context, _flags, name: string) => {
-        const { verify } = await import('../../../registry/versions.js');
-        const { version, artifacts } = await verify(context.cwd, versionName(name));
+      action(async (context, _flags, name: string | undefined) => {
+        const { verify, verifyAll } = await import('../../../registry/verify.js');
+        if (name === undefined) {
+          const state = await verifyAll(context.cwd);
+          const { versions, files, events, head } = state;
+          return context.print(
+            state,
+            `${versions} versions: ${files} files have their hashes; ${events} events are chained, the last is ${head}`,
+          );
+        }
+        const { version, artifacts } = await verify(context.cwd, name);
         context.print(
           { version, artifacts },
           `version ${version}: ${artifacts.length} files have their hashes`,

@@ -1,0 +1,3 @@
+import type { SignatureCheck } from './gates.js';
+
+export const isSignedByTrusted: SignatureCheck = () => ({ trusted: false, note: 'it has no signature' });
