@@ -45,6 +45,8 @@ const EXIT_BY_CODE = {
   STAGE_BUSY: ExitCode.failed,
   VERSION_MISSING: ExitCode.failed,
   VERSION_DUPLICATE: ExitCode.failed,
+  LINEAGE_BROKEN: ExitCode.failed,
+  HISTORY_BROKEN: ExitCode.failed,
   PROMOTION_NOT_ALLOWED: ExitCode.notMet,
   GATE_NOT_MET: ExitCode.notMet,
   SIGNATURE_REQUIRED: ExitCode.notMet,

@@ -97,7 +97,8 @@ export function validateYaml<T>(
     'CONFIG_INVALID',
     `${file.name}: ${key === '' ? 'the file' : `\`${key}\``}: ${issue.message}`,
     {
-      ...file.locate(issue.path),
+      // A rule over several keys may be about a key itself, not about what it holds.
+      ...file.locate(issue.path, issue.code === 'custom' && issue.params?.at === 'key' ? 'key' : 'value'),
       hint: 'Correct the value at this line; docs/files.md describes every key.',
     },
   );

@@ -8,6 +8,7 @@ import type { JobContext } from '../events.js';
 import { readTrainedModel } from '../models/checkpoint.js';
 import { modelFileNames, modelFiles, sceneFile } from '../models/export/model-files.js';
 import { scaleWarning } from '../models/trained-scales.js';
+import type { VersionName } from '../store/find-version.js';
 import { registeredModel } from './registered-model.js';
 
 export interface ExportOptions {
@@ -17,8 +18,10 @@ export interface ExportOptions {
   output: string;
   /** Output pixels per input pixel of the scene model, above 1 and at most 8. */
   scale: number;
-  /** A version of the registry, or what is in the project's checkpoints; the version in production unless set. */
-  source?: number | 'checkpoints';
+  /** A version of the registry; the one in production unless set. */
+  version?: VersionName;
+  /** The best of the project's checkpoints in place of a version. */
+  checkpoints?: boolean;
   overwrite: boolean;
 }
 
@@ -44,11 +47,12 @@ export async function exportModel(
 
 /** `exportModel` in the calling thread. */
 export async function exportJob(options: ExportOptions, context: JobContext): Promise<ExportResult> {
-  const { scale, params, cwd, source } = options;
+  const { scale, params, cwd } = options;
   const output = resolve(cwd, options.output);
   checkOutputs(options);
-  const { version, checkpoints } =
-    source === 'checkpoints' ? await unregisteredModel(options) : await registeredModel(cwd, params, source);
+  const { version, checkpoints } = options.checkpoints
+    ? await unregisteredModel(options)
+    : await registeredModel(cwd, params, options.version);
   const model = version === null ? 'the model' : `version ${version}`;
   const warning = scaleWarning(model, checkpoints, scale);
   if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });

@@ -10,6 +10,7 @@ import { Predictor } from '../models/predictor.js';
 import type { SamplingOptions } from '../models/sampler.js';
 import { scaleWarning } from '../models/trained-scales.js';
 import { encodePng, fromUnit, readImage, toUnit } from '../raster/image.js';
+import type { VersionName } from '../store/find-version.js';
 import { registeredModel } from './registered-model.js';
 
 export interface UpscaleOptions {
@@ -23,7 +24,7 @@ export interface UpscaleOptions {
   sampling: SamplingOptions;
   seed: number;
   /** A version of the registry; the one in production unless set. */
-  version?: number;
+  version?: VersionName;
   overwrite: boolean;
   compute?: ComputeChoice;
 }

@@ -51,7 +51,6 @@ function openDatabase(path: string, busyMilliseconds: number): Database.Database
       database = new Database(path, { timeout: busyMilliseconds });
       database.pragma('journal_mode = WAL');
       database.pragma('synchronous = FULL');
-      database.pragma('foreign_keys = ON');
       migrate(database, path);
       return database;
     } catch (error) {

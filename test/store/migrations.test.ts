@@ -15,7 +15,8 @@ import {
 } from '../../src/store/runs.js';
 import { openStore } from '../../src/store/store.js';
 import { systemSummaryOf } from '../../src/store/system-metrics.js';
-import { eventsOf, listVersions } from '../../src/store/versions.js';
+import { eventsOf } from '../../src/store/version-events.js';
+import { listVersions } from '../../src/store/versions.js';
 
 /** What `sqlite3 hndsr.db .dump` gave of a database that hndsr wrote when there was schema 1 only. */
 const SCHEMA_1 = readFileSync(new URL('./schema-1.sql', import.meta.url), 'utf8');

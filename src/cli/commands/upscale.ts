@@ -6,7 +6,7 @@ import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flag
 interface UpscaleFlags extends DeviceFlags {
   output: string;
   scale: number;
-  model?: number;
+  model?: string;
   strength?: number;
   steps?: number;
   eta?: number;
@@ -33,8 +33,7 @@ export function register(program: Command): void {
     .option('-s, --scale <factor>', 'output pixels per input pixel, above 1 and at most 8', scaleFlag, 4)
     .option(
       '-m, --model <version>',
-      'a version of the registry (default: the one in production)',
-      numberFlag('--model', 1, 2 ** 31, true),
+      'a version of the registry: a number, `latest` or an alias (default: the one in production)',
     )
     .option(
       '--strength <share>',

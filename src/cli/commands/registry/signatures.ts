@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { action } from '../../context.js';
 import { table } from '../../render/table.js';
-import { type ActorFlags, actorOf, VERSION_HELP, versionName } from './shared.js';
+import { type ActorFlags, actorOf, VERSION_HELP } from './shared.js';
 
 export function addSignatures(registry: Command): void {
   addKeygen(registry);
@@ -42,7 +42,7 @@ function addSign(registry: Command): void {
         const { sign } = await import('../../../registry/sign.js');
         const result = await sign({
           cwd: context.cwd,
-          version: versionName(name),
+          version: name,
           actor: await actorOf(context, actor),
           ...(key === undefined ? {} : { key: resolve(context.cwd, key) }),
         });
