@@ -60,6 +60,8 @@ export const registrySchema = z
     stages: z.array(stage).min(3).default(DEFAULT_STAGES),
     /** What a version must show to enter a stage, by the stage's name. */
     gates: z.record(z.string(), gate).default({}),
+    /** A version that no trusted key has signed is not loaded. */
+    require_signature: z.boolean().default(false),
     /** What the model card says of every version, unless `registry register` is told otherwise. */
     card: z
       .strictObject({

@@ -36,7 +36,7 @@ export interface ExportResult {
 /**
  * Writes a model as ONNX files (docs/export.md), on a thread of its own.
  * @throws HndsrError OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, VERSION_MISSING, CHECKPOINT_*,
- *   HASH_MISMATCH, INTERRUPTED
+ *   HASH_MISMATCH, SIGNATURE_REQUIRED, SIGNATURE_INVALID, INTERRUPTED
  */
 export async function exportModel(
   options: ExportOptions,
@@ -51,8 +51,8 @@ export async function exportJob(options: ExportOptions, context: JobContext): Pr
   const output = resolve(cwd, options.output);
   checkOutputs(options);
   const { version, checkpoints } = options.checkpoints
-    ? { version: null, checkpoints: await readTrainedModel(cwd) }
-    : await registeredModel(cwd, options.version);
+    ? await unregisteredModel(options)
+    : await registeredModel(cwd, params, options.version);
   const model = version === null ? 'the model' : `version ${version}`;
   const warning = scaleWarning(model, checkpoints, scale);
   if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
@@ -67,6 +67,17 @@ export async function exportJob(options: ExportOptions, context: JobContext): Pr
     files.push({ path, bytes: bytes.length });
   }
   return { output, version, scale, files };
+}
+
+async function unregisteredModel({ cwd, params }: ExportOptions) {
+  if (params.registry.require_signature) {
+    throw new HndsrError(
+      'SIGNATURE_REQUIRED',
+      "the project's checkpoints are not signed, and registry.require_signature is true",
+      { hint: 'Register and sign them, then export the version.' },
+    );
+  }
+  return { version: null, checkpoints: await readTrainedModel(cwd) };
 }
 
 function isFile(output: string): boolean {

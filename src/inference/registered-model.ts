@@ -1,9 +1,10 @@
-import { join } from 'node:path';
-import { objectsFolder } from '../config/project.js';
+import type { Params } from '../config/params.js';
 import { HndsrError } from '../errors.js';
 import { type Checkpoint, readModel } from '../models/checkpoint.js';
 import { STAGES, type Stage } from '../models/hndsr.js';
 import { findVersion, type VersionName } from '../store/find-version.js';
+import { objectPath } from '../store/objects.js';
+import { requireTrustedSignature } from '../store/signatures.js';
 import { openStore, type Store } from '../store/store.js';
 import { artifactsOf, productionVersion } from '../store/versions.js';
 
@@ -15,18 +16,21 @@ export interface RegisteredModel {
 /**
  * The model of a version, every file checked against the hash that the registry has for it before it is parsed.
  * @param wanted a version of the registry, by number, alias, `latest` or `production`
- * @throws HndsrError VERSION_MISSING, STORE_INVALID, CHECKPOINT_MISSING, HASH_MISMATCH, CHECKPOINT_INVALID
+ * @throws HndsrError VERSION_MISSING, STORE_INVALID, CHECKPOINT_MISSING, HASH_MISMATCH, CHECKPOINT_INVALID,
+ *   SIGNATURE_REQUIRED, SIGNATURE_INVALID, KEY_INVALID
  */
 export async function registeredModel(
   cwd: string,
+  { registry }: Pick<Params, 'registry'>,
   wanted: VersionName = 'production',
 ): Promise<RegisteredModel> {
   const store = openStore(cwd);
   try {
     const version = chosenVersion(store, wanted);
+    if (registry.require_signature) requireTrustedSignature(cwd, store, version);
     const sources = artifactsOf(store, version).map(({ role, sha256 }) => [
       role,
-      { sha256, path: join(objectsFolder(cwd), sha256.slice(0, 2), sha256.slice(2)) },
+      { sha256, path: objectPath(cwd, sha256) },
     ]);
     const byStage = Object.fromEntries(sources) as Record<Stage, { path: string; sha256: string }>;
     const missing = STAGES.find((stage) => byStage[stage] === undefined);

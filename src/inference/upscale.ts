@@ -40,7 +40,7 @@ export interface UpscaleResult {
 /**
  * Upscales one image by a registered model, on a thread of its own.
  * @throws HndsrError INPUT_MISSING, INPUT_INVALID, OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, VERSION_MISSING,
- *   HASH_MISMATCH, INTERRUPTED
+ *   HASH_MISMATCH, SIGNATURE_REQUIRED, SIGNATURE_INVALID, INTERRUPTED
  */
 export async function upscale(
   options: UpscaleOptions,
@@ -59,7 +59,7 @@ export async function upscaleJob(options: UpscaleOptions, context: JobContext): 
   const image = await readImage(input, { maxPixels: params.upscale.max_pixels });
   checkSize(image.width * scale * image.height * scale, options);
   await checkWritable(output);
-  const { version, checkpoints } = await registeredModel(options.cwd, options.version);
+  const { version, checkpoints } = await registeredModel(options.cwd, params, options.version);
   const warning = scaleWarning(`version ${version}`, checkpoints, scale);
   if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
   const selection = await selectEngine(options.compute);

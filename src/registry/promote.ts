@@ -5,7 +5,6 @@ import { openStore, type Store } from '../store/store.js';
 import { recordEvent } from '../store/version-events.js';
 import { getVersion, productionVersion, setVersionStage, type Version } from '../store/versions.js';
 import { type GateVerdict, gateVerdicts, verdictText } from './gates.js';
-import { isSignedByTrusted } from './signed.js';
 import { exclusiveStage, lastStage, wayTo } from './stages.js';
 import { verify } from './verify.js';
 
@@ -66,12 +65,12 @@ interface Step {
 }
 
 function move(store: Store, number: number, options: PromoteOptions): Promotion | { refused: GateVerdict[] } {
-  const { to, actor, reason, params, dry = false, force = false } = options;
+  const { cwd, to, actor, reason, params, dry = false, force = false } = options;
   const { stages } = params.registry;
   const version = getVersion(store, number)!;
   const steps = wayTo(stages, version.stage, to, number).map((stage) => ({
     stage,
-    verdicts: gateVerdicts(stage, version, { store, params, isSigned: isSignedByTrusted }),
+    verdicts: gateVerdicts(stage, version, { cwd, store, params }),
   }));
   const verdicts = steps.flatMap((step) => step.verdicts);
   const isMet = verdicts.every(({ passed }) => passed);

@@ -6,7 +6,6 @@ import { lastReplaced, recordEvent } from '../store/version-events.js';
 import { getVersion, setVersionStage, type Version } from '../store/versions.js';
 import { type GateVerdict, gateVerdicts } from './gates.js';
 import { refusal, requireReason } from './promote.js';
-import { isSignedByTrusted } from './signed.js';
 import { exclusiveStage, lastStage } from './stages.js';
 import { verify } from './verify.js';
 import { withStore } from './versions.js';
@@ -54,7 +53,7 @@ export async function rollback(options: RollbackOptions): Promise<Rollback> {
 function restore(
   store: Store,
   candidate: number,
-  { params, actor, reason, skipGates = false }: RollbackOptions,
+  { cwd, params, actor, reason, skipGates = false }: RollbackOptions,
 ): Rollback | { refused: GateVerdict[]; to: string } {
   const current = findVersion(store, 'production');
   if (previousProduction(store) !== candidate) {
@@ -65,7 +64,7 @@ function restore(
   const { stages } = params.registry;
   const [production, last] = [exclusiveStage(stages), lastStage(stages)];
   const version = getVersion(store, candidate)!;
-  const context = { store, params, isSigned: isSignedByTrusted, againstProduction: false };
+  const context = { cwd, store, params, againstProduction: false };
   const verdicts = skipGates ? [] : gateVerdicts(production, version, context);
   const back = { version: candidate, actor, fromStage: version.stage, toStage: production, reason };
   if (verdicts.some(({ passed }) => !passed)) {

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { syncFolder, temporaryBeside } from '../atomic.js';
@@ -27,7 +27,7 @@ export async function storeObject(cwd: string, file: string): Promise<{ sha256: 
     const size = await copyHashed(file, temporary, hash);
     const sha256 = hash.digest('hex');
     const path = objectPath(cwd, sha256);
-    if (!existsSync(path) || (await hashFile(path)) !== sha256) {
+    if (!(await keepsHash(path, sha256)) || !(await renew(path))) {
       await mkdir(dirname(path), { recursive: true });
       await chmod(temporary, 0o444);
       await rename(temporary, path);
@@ -39,6 +39,26 @@ export async function storeObject(cwd: string, file: string): Promise<{ sha256: 
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** Whether an object is there and undamaged; another process may be collecting it. */
+async function keepsHash(path: string, sha256: string): Promise<boolean> {
+  try {
+    return (await hashFile(path)) === sha256;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Makes a stored object young again, so that nothing collects it before what it was stored for names it. */
+async function renew(path: string): Promise<boolean> {
+  const now = new Date();
+  return utimes(path, now, now).then(
+    () => true,
+    // It was collected meanwhile, or belongs to another user: the copy takes its place.
+    () => false,
+  );
 }
 
 async function copyHashed(from: string, to: string, hash: Hash): Promise<number> {

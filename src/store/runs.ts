@@ -36,6 +36,8 @@ export interface Run extends Omit<NewRun, 'engineReason' | 'firstStep'> {
   engineReason: string | null;
   /** The one that the run ended with. */
   checkpoint: { path: string; sha256: string } | null;
+  /** Its checkpoints are not collected. */
+  kept: boolean;
 }
 
 interface RunRow {
@@ -61,6 +63,7 @@ interface RunRow {
   first_step: number;
   checkpoint_path: string | null;
   checkpoint_sha256: string | null;
+  kept: number;
 }
 
 /** Writes down that a run began, in this process. @returns its number */
@@ -104,6 +107,11 @@ export function finishRun(
       )
       .run(status, new Date().toISOString(), checkpoint?.path ?? null, checkpoint?.sha256 ?? null, id),
   );
+}
+
+/** Marks a run as kept, or no longer. */
+export function setKept(store: Store, id: number, kept: boolean): void {
+  store.write(() => store.database.prepare('UPDATE runs SET kept = ? WHERE id = ?').run(Number(kept), id));
 }
 
 export function getRun({ database }: Store, id: number): Run | undefined {
@@ -165,6 +173,7 @@ function asRun(row: RunRow | undefined): Run | undefined {
     resumedFrom: row.resumed_from,
     firstStep: row.first_step,
     checkpoint: path === null || sha256 === null ? null : { path, sha256 },
+    kept: row.kept === 1,
   };
 }
 

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
+import { addGc } from './registry/gc.js';
 import { addHistory, addWhoWas } from './registry/history.js';
 import { addLineage, addUses } from './registry/lineage.js';
 import { addAlias, addTag } from './registry/names.js';
 import { addRegister } from './registry/register.js';
+import { addSignatures } from './registry/signatures.js';
 import { addMarkBad, addPromote, addRollback } from './registry/stages.js';
 import { addVerify } from './registry/verify.js';
 import { addList, addShow } from './registry/versions.js';
@@ -44,4 +46,6 @@ export function register(program: Command): void {
   addHistory(registry);
   addWhoWas(registry);
   addVerify(registry);
+  addSignatures(registry);
+  addGc(registry);
 }

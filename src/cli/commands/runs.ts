@@ -8,6 +8,7 @@ Examples:
   hndsr runs list --stage diffusion --json
   hndsr runs show latest
   hndsr runs compare 1 2
+  hndsr runs keep latest                                its checkpoints are stored and never collected
   hndsr runs plot latest                                in the terminal
   hndsr runs plot 1 2 -o curves.svg
   hndsr runs plot 1 --metric psnr -o psnr.svg           as validation measured it`;
@@ -25,6 +26,7 @@ export function register(program: Command): void {
   addShow(runs);
   addCompare(runs);
   addPlot(runs);
+  addKeep(runs);
 }
 
 function addList(runs: Command): void {
@@ -92,6 +94,28 @@ function addPlot(runs: Command): void {
           ...(output === undefined ? {} : { output }),
         });
         context.print(plot, plot.output ?? text);
+      }),
+    );
+}
+
+function addKeep(runs: Command): void {
+  runs
+    .command('keep')
+    .description('Stores the checkpoints of a run under their hashes; no gc removes them.')
+    .argument('<run>', 'a number or `latest`')
+    .option('--undo', 'release it: gc may remove what nothing else names', false)
+    .action(
+      action<{ undo: boolean }>(async (context, { undo }, name: string) => {
+        const { keepRun } = await import('../../runs/keep.js');
+        const result = await keepRun(context.cwd, runName(name), !undo);
+        const { run, stored } = result;
+        const lines = undo
+          ? [`run ${run} is no longer kept`]
+          : [
+              `run ${run} is kept, with ${stored.length} checkpoints`,
+              ...stored.map(({ path }) => `  ${path}`),
+            ];
+        context.print(result, lines.join('\n'));
       }),
     );
 }

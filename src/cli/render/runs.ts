@@ -43,7 +43,7 @@ export function runText(run: RunDetails, cwd: string): string {
     ['system', systemText(run)],
   ];
   return [
-    `run ${run.id}, ${run.stage}, ${run.status}`,
+    `run ${run.id}, ${run.stage}, ${run.status}${run.kept ? ', kept' : ''}`,
     ...facts.map(([name, text]) => `${name.padEnd(9)} ${text}`),
     ...section('loss', lossLines(run)),
     ...section('metrics (of the last validation; of the others the mean of the last 50 steps)', [

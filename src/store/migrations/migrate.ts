@@ -3,12 +3,13 @@ import { HndsrError } from '../../errors.js';
 import { runsAndVersions } from './1-runs-and-versions.js';
 import { tracking } from './2-tracking.js';
 import { registry } from './4-registry.js';
+import { serving } from './5-serving.js';
 
 /** SQL, or what has to be computed. */
 type Migration = string | ((database: Database) => void);
 
 /** Schema changes in order; the number of those applied is the file's `user_version`. Never edit one that shipped. */
-const MIGRATIONS: Migration[] = [runsAndVersions, tracking, registry];
+const MIGRATIONS: Migration[] = [runsAndVersions, tracking, registry, serving];
 
 /**
  * Brings a database to the newest schema, in one transaction that other processes wait for. Foreign keys are checked

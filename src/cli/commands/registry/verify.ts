@@ -6,7 +6,7 @@ export function addVerify(registry: Command): void {
   registry
     .command('verify')
     .description(
-      "Hashes a version's files again, or without one checks the history's chain and all files; exits 1 if anything was " +
+      "Hashes a version's files again and checks its signatures, or without one checks the history's chain and all files; exits 1 if anything was " +
         'changed.',
     )
     .argument('[version]', VERSION_HELP)
@@ -21,11 +21,18 @@ export function addVerify(registry: Command): void {
             `${versions} versions: ${files} files have their hashes; ${events} events are chained, the last is ${head}`,
           );
         }
+        const { verifySignatures } = await import('../../../registry/sign.js');
         const { version, artifacts } = await verify(context.cwd, name);
-        context.print(
-          { version, artifacts },
+        const signatures = verifySignatures(context.cwd, version);
+        const lines = [
           `version ${version}: ${artifacts.length} files have their hashes`,
-        );
+          ...signatures.map(
+            ({ key, trustedAs, signedAt }) =>
+              `signed ${signedAt} by ${trustedAs === null ? 'a key that is not trusted here' : trustedAs}: ${key}`,
+          ),
+          ...(signatures.length === 0 ? ['not signed'] : []),
+        ];
+        context.print({ version, artifacts, signatures }, lines.join('\n'));
       }),
     );
 }

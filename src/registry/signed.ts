@@ -1,3 +1,0 @@
-import type { SignatureCheck } from './gates.js';
-
-export const isSignedByTrusted: SignatureCheck = () => ({ trusted: false, note: 'it has no signature' });
