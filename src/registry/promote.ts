@@ -95,19 +95,19 @@ function move(store: Store, number: number, options: PromoteOptions): Promotion 
   const promotion = { version: number, from: version.stage, to, verdicts, forced: !isMet, replaced };
   if (dry) return promotion;
   if (current !== undefined) makeWay(store, current, { successor: number, stage: lastStage(stages), actor });
-  recordSteps(store, version, steps, options);
-  if (steps.length > 0) setVersionStage(store, number, to, to === exclusive);
+  takeSteps(store, version, steps, { actor, reason, exclusive });
   return promotion;
 }
 
-function recordSteps(
+function takeSteps(
   store: Store,
   version: Version,
   steps: readonly Step[],
-  { actor, reason }: PromoteOptions,
+  { actor, reason, exclusive }: { actor: string; reason: string | null; exclusive: string },
 ): void {
   let fromStage = version.stage;
   for (const { stage, verdicts } of steps) {
+    setVersionStage(store, version.version, stage, stage === exclusive);
     recordEvent(store, {
       ...{ version: version.version, actor, kind: 'promoted', fromStage, toStage: stage, reason },
       gates: verdicts,
