@@ -44,7 +44,7 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
   const store = openStore(options.cwd);
   try {
     const result = store.write(() => move(store, number, options));
-    if ('refused' in result) throw refusal(`version ${number}`, options, result.refused);
+    if ('refused' in result) throw refusal(number, options, result.refused);
     return result;
   } finally {
     store.close();
@@ -130,15 +130,24 @@ function makeWay(
   });
 }
 
-/** @param what for example `version 3` */
-export function refusal(
-  what: string,
-  { to, dry = false }: Pick<PromoteOptions, 'to' | 'dry'>,
+function refusal(
+  number: number,
+  { to, dry = false }: PromoteOptions,
   verdicts: readonly GateVerdict[],
 ): HndsrError {
+  const what = `version ${number} ${dry ? 'would not be' : 'was not'} promoted to ${to}`;
+  const changed = dry ? '' : ' but the history';
+  return gatesNotMet(
+    what,
+    verdicts,
+    `Nothing was changed${changed}; --force --reason TEXT goes on all the same.`,
+  );
+}
+
+/** @param what was not done */
+export function gatesNotMet(what: string, verdicts: readonly GateVerdict[], hint: string): HndsrError {
   const lines = verdicts.map((verdict) => `  ${verdictText(verdict)}`);
-  const moved = dry ? 'would not be promoted' : 'was not promoted';
-  return new HndsrError('GATE_NOT_MET', `${what} ${moved} to ${to}:\n${lines.join('\n')}`, {
-    hint: `The gates stand in params.yaml under registry.gates. Nothing was changed${dry ? '' : ' but the history'}.`,
+  return new HndsrError('GATE_NOT_MET', `${what}:\n${lines.join('\n')}`, {
+    hint: `The gates stand in params.yaml under registry.gates. ${hint}`,
   });
 }

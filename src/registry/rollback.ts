@@ -5,7 +5,7 @@ import { openStore, type Store } from '../store/store.js';
 import { lastReplaced, recordEvent } from '../store/version-events.js';
 import { getVersion, setVersionStage, type Version } from '../store/versions.js';
 import { type GateVerdict, gateVerdicts } from './gates.js';
-import { refusal, requireReason } from './promote.js';
+import { gatesNotMet, requireReason } from './promote.js';
 import { exclusiveStage, lastStage } from './stages.js';
 import { verify } from './verify.js';
 import { withStore } from './versions.js';
@@ -42,7 +42,9 @@ export async function rollback(options: RollbackOptions): Promise<Rollback> {
   try {
     const result = store.write(() => restore(store, candidate, options));
     if ('refused' in result) {
-      throw refusal(`version ${candidate}, the one before,`, { to: result.to }, result.refused);
+      const what = `version ${candidate}, which was there before, was not brought back to ${result.to}`;
+      const hint = 'Production was not changed; --skip-gates --reason TEXT brings it back all the same.';
+      throw gatesNotMet(what, result.refused, hint);
     }
     return result;
   } finally {

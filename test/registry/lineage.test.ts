@@ -70,7 +70,7 @@ describe('lineage', () => {
   it('is told in lines, and drawn as a chart that Mermaid reads', async () => {
     await addVersion(cwd);
     const text = lineageText(lineage(cwd, 1));
-    expect(text).toMatch(/^version 1 \(dev\), registered by hndsr 0\.0\.0, no git commit\n/);
+    expect(text).toMatch(/^version 1 \(dev\), hndsr 0\.0\.0, no git commit\n/);
     expect(text).toMatch(/\n {2}diffusion {2}\w{12} {2}run 3\n/);
     expect(text).toMatch(/\n {2}dataset \w{12}, made of 2 files\n {4}0{12} {2}scenes\/0\.tif\n/);
     const chart = lineageMermaid(lineage(cwd, 1)).split('\n');

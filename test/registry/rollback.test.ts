@@ -44,7 +44,7 @@ describe('rollback', () => {
     const strict = { ...who(), params: paramsOf(cwd, 'registry.gates.production.metrics.psnr={min: 32}') };
     const error = await errorOf(rollback(strict));
     expect([error.code, error.exitCode]).toEqual(['GATE_NOT_MET', 3]);
-    expect(error.message).toContain('version 1, the one before, was not promoted to production');
+    expect(error.message).toContain('version 1, which was there before, was not brought back to production');
     expect(error.message).toContain('NOT MET  psnr >= 32: 31.0000');
     expect(show(cwd, 'production').version).toBe(second);
     expect(show(cwd, first).history.at(-1)).toMatchObject({ kind: 'refused', toStage: 'production' });

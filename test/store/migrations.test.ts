@@ -185,9 +185,7 @@ describe('a database of schema 2, with versions that were promoted, replaced, re
       database.pragma('foreign_keys = OFF');
       database.exec('DELETE FROM runs WHERE id = 4');
     });
-    expect(() => openStore(cwd)).toThrow(
-      /a row of \w+ refers to one of runs that is not there/,
-    );
+    expect(() => openStore(cwd)).toThrow(/a row of \w+ refers to one of runs that is not there/);
     makeDatabase((database) => expect(database.pragma('user_version', { simple: true })).toBe(2));
   });
 });
