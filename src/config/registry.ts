@@ -50,7 +50,10 @@ const gate = z.strictObject({
     })
     .default({ psnr: 0.1, ssim: 0.005, lpips: 0.01 }),
   /** The fingerprint of the dataset that it must have been measured on, or `production`: that of the version there. */
-  dataset: z.string().min(1).optional(),
+  dataset: z
+    .string()
+    .regex(/^([0-9a-f]{64}|production)$/, 'must be a fingerprint (64 hexadecimal digits) or `production`')
+    .optional(),
   /** It must be signed by a key that is trusted. */
   require_signature: z.boolean().default(false),
 });

@@ -2,6 +2,7 @@ import type { Params } from '../config/params.js';
 import type { Bounds, Gate } from '../config/registry.js';
 import { HndsrError } from '../errors.js';
 import { findVersion } from '../store/find-version.js';
+import { trustOf } from '../store/signatures.js';
 import type { Store } from '../store/store.js';
 import { badReason } from '../store/version-events.js';
 import type { Version } from '../store/versions.js';
@@ -20,13 +21,10 @@ export interface GateVerdict {
   note?: string;
 }
 
-/** Whether a version is signed by a key that this project trusts, and by whom or why not. */
-export type SignatureCheck = (store: Store, version: number) => { trusted: boolean; note: string };
-
 export interface GateContext {
+  cwd: string;
   store: Store;
   params: Params;
-  isSigned: SignatureCheck;
   /** False: what compares with the version in production is left out, as when that one is to be rolled back. */
   againstProduction?: boolean;
 }
@@ -161,8 +159,8 @@ function datasetVerdicts(wanted: string, version: Version, context: GateContext)
   return [{ gate, value: null, passed, note: `measured on ${version.datasetFingerprint}` }];
 }
 
-function signatureVerdicts({ version }: Version, { store, isSigned }: GateContext): GateVerdict[] {
-  const { trusted, note } = isSigned(store, version);
+function signatureVerdicts({ version }: Version, { cwd, store }: GateContext): GateVerdict[] {
+  const { trusted, note } = trustOf(cwd, store, version);
   return [{ gate: 'signed by a trusted key', value: null, passed: trusted, note }];
 }
 

@@ -38,9 +38,7 @@ function commitText(commit: string | null, dirty: boolean | null): string {
 /** What one line of a lineage says: itself, and what it came from. */
 export function lineageText(found: Lineage): string {
   const { version, stage, codeVersion, commit, dirty, checkpoints, runs, dataset } = found;
-  const lines = [
-    `version ${version} (${stage}), registered by hndsr ${codeVersion}, ${commitText(commit, dirty)}`,
-  ];
+  const lines = [`version ${version} (${stage}), hndsr ${codeVersion}, ${commitText(commit, dirty)}`];
   for (const { role, sha256, run } of checkpoints) {
     lines.push(`  ${role}  ${short(sha256)}  ${run === null ? 'of an unknown run' : `run ${run}`}`);
   }

@@ -5,7 +5,6 @@ import { openStore, type Store } from '../store/store.js';
 import { recordEvent } from '../store/version-events.js';
 import { getVersion, productionVersion, setVersionStage, type Version } from '../store/versions.js';
 import { type GateVerdict, gateVerdicts, verdictText } from './gates.js';
-import { signedIn } from './signed.js';
 import { exclusiveStage, lastStage, wayTo } from './stages.js';
 import { verify } from './verify.js';
 
@@ -45,7 +44,7 @@ export async function promote(options: PromoteOptions): Promise<Promotion> {
   const store = openStore(options.cwd);
   try {
     const result = store.write(() => move(store, number, options));
-    if ('refused' in result) throw refusal(`version ${number}`, options, result.refused);
+    if ('refused' in result) throw refusal(number, options, result.refused);
     return result;
   } finally {
     store.close();
@@ -66,12 +65,12 @@ interface Step {
 }
 
 function move(store: Store, number: number, options: PromoteOptions): Promotion | { refused: GateVerdict[] } {
-  const { to, actor, reason, params, dry = false, force = false } = options;
+  const { cwd, to, actor, reason, params, dry = false, force = false } = options;
   const { stages } = params.registry;
   const version = getVersion(store, number)!;
   const steps = wayTo(stages, version.stage, to, number).map((stage) => ({
     stage,
-    verdicts: gateVerdicts(stage, version, { store, params, isSigned: signedIn(options.cwd) }),
+    verdicts: gateVerdicts(stage, version, { cwd, store, params }),
   }));
   const verdicts = steps.flatMap((step) => step.verdicts);
   const isMet = verdicts.every(({ passed }) => passed);
@@ -96,19 +95,19 @@ function move(store: Store, number: number, options: PromoteOptions): Promotion 
   const promotion = { version: number, from: version.stage, to, verdicts, forced: !isMet, replaced };
   if (dry) return promotion;
   if (current !== undefined) makeWay(store, current, { successor: number, stage: lastStage(stages), actor });
-  recordSteps(store, version, steps, options);
-  if (steps.length > 0) setVersionStage(store, number, to, to === exclusive);
+  takeSteps(store, version, steps, { actor, reason, exclusive });
   return promotion;
 }
 
-function recordSteps(
+function takeSteps(
   store: Store,
   version: Version,
   steps: readonly Step[],
-  { actor, reason }: PromoteOptions,
+  { actor, reason, exclusive }: { actor: string; reason: string | null; exclusive: string },
 ): void {
   let fromStage = version.stage;
   for (const { stage, verdicts } of steps) {
+    setVersionStage(store, version.version, stage, stage === exclusive);
     recordEvent(store, {
       ...{ version: version.version, actor, kind: 'promoted', fromStage, toStage: stage, reason },
       gates: verdicts,
@@ -131,15 +130,24 @@ function makeWay(
   });
 }
 
-/** @param what for example `version 3` */
-export function refusal(
-  what: string,
-  { to, dry = false }: Pick<PromoteOptions, 'to' | 'dry'>,
+function refusal(
+  number: number,
+  { to, dry = false }: PromoteOptions,
   verdicts: readonly GateVerdict[],
 ): HndsrError {
+  const what = `version ${number} ${dry ? 'would not be' : 'was not'} promoted to ${to}`;
+  const changed = dry ? '' : ' but the history';
+  return gatesNotMet(
+    what,
+    verdicts,
+    `Nothing was changed${changed}; --force --reason TEXT goes on all the same.`,
+  );
+}
+
+/** @param what was not done */
+export function gatesNotMet(what: string, verdicts: readonly GateVerdict[], hint: string): HndsrError {
   const lines = verdicts.map((verdict) => `  ${verdictText(verdict)}`);
-  const moved = dry ? 'would not be promoted' : 'was not promoted';
-  return new HndsrError('GATE_NOT_MET', `${what} ${moved} to ${to}:\n${lines.join('\n')}`, {
-    hint: `The gates stand in params.yaml under registry.gates. Nothing was changed${dry ? '' : ' but the history'}.`,
+  return new HndsrError('GATE_NOT_MET', `${what}:\n${lines.join('\n')}`, {
+    hint: `The gates stand in params.yaml under registry.gates. ${hint}`,
   });
 }

@@ -5,8 +5,7 @@ import { openStore, type Store } from '../store/store.js';
 import { lastReplaced, recordEvent } from '../store/version-events.js';
 import { getVersion, setVersionStage, type Version } from '../store/versions.js';
 import { type GateVerdict, gateVerdicts } from './gates.js';
-import { refusal, requireReason } from './promote.js';
-import { signedIn } from './signed.js';
+import { gatesNotMet, requireReason } from './promote.js';
 import { exclusiveStage, lastStage } from './stages.js';
 import { verify } from './verify.js';
 import { withStore } from './versions.js';
@@ -43,7 +42,9 @@ export async function rollback(options: RollbackOptions): Promise<Rollback> {
   try {
     const result = store.write(() => restore(store, candidate, options));
     if ('refused' in result) {
-      throw refusal(`version ${candidate}, the one before,`, { to: result.to }, result.refused);
+      const what = `version ${candidate}, which was there before, was not brought back to ${result.to}`;
+      const hint = 'Production was not changed; --skip-gates --reason TEXT brings it back all the same.';
+      throw gatesNotMet(what, result.refused, hint);
     }
     return result;
   } finally {
@@ -65,7 +66,7 @@ function restore(
   const { stages } = params.registry;
   const [production, last] = [exclusiveStage(stages), lastStage(stages)];
   const version = getVersion(store, candidate)!;
-  const context = { store, params, isSigned: signedIn(cwd), againstProduction: false };
+  const context = { cwd, store, params, againstProduction: false };
   const verdicts = skipGates ? [] : gateVerdicts(production, version, context);
   const back = { version: candidate, actor, fromStage: version.stage, toStage: production, reason };
   if (verdicts.some(({ passed }) => !passed)) {

@@ -69,14 +69,16 @@ export function verifyHistory({ database }: Store): { events: number; head: stri
   if ((written ?? 0) > events) throw broken(`events ${events + 1} to ${written} are missing`);
   const astray = database
     .prepare(
-      `SELECT version, stage, (SELECT to_stage FROM version_events
-           WHERE version_events.version = versions.version AND kind <> 'refused' ORDER BY id DESC LIMIT 1) AS last
-       FROM versions WHERE last IS NOT stage LIMIT 1`,
+      `SELECT versions.version, versions.stage, versions.in_production AS inProduction, to_stage AS last
+       FROM versions LEFT JOIN version_events ON id = (SELECT max(id) FROM version_events AS event
+         WHERE event.version = versions.version AND kind <> 'refused')
+       WHERE to_stage IS NOT versions.stage OR version_events.in_production IS NOT versions.in_production LIMIT 1`,
     )
-    .get() as { version: number; stage: string; last: string | null } | undefined;
+    .get() as { version: number; stage: string; inProduction: number; last: string | null } | undefined;
   if (astray !== undefined) {
-    const { version, stage, last } = astray;
-    throw broken(`version ${version} is ${stage}, but the history left it in ${last ?? 'no stage'}`);
+    const { version, stage, inProduction, last } = astray;
+    const now = stage === last ? `${inProduction === 1 ? '' : 'not '}in production` : stage;
+    throw broken(`version ${version} is ${now}, but the history left it in ${last ?? 'no stage'}`);
   }
   return { events, head };
 }

@@ -14,6 +14,8 @@ export interface ChainedEvent {
   gates: string | null;
   /** 1 if it was done against the verdict of its gates, or without asking them. */
   forced: number;
+  /** 1 if the version is in production after it. */
+  in_production: number;
 }
 
 /** What the first event is chained to. */
@@ -24,7 +26,8 @@ export const CHAIN_START = '0'.repeat(64);
  * without changing every hash after it. The schema depends on it: it cannot change without a migration.
  */
 export function eventHash(previous: string, event: ChainedEvent): string {
-  const { id, version, at, actor, kind, from_stage, to_stage, reason, gates, forced } = event;
-  const content = [previous, id, version, at, actor, kind, from_stage, to_stage, reason, gates, forced];
+  const { id, version, at, actor, kind, from_stage, to_stage, reason, gates, forced, in_production } = event;
+  const stages = [from_stage, to_stage, in_production];
+  const content = [previous, id, version, at, actor, kind, ...stages, reason, gates, forced];
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }

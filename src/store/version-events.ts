@@ -30,13 +30,15 @@ export interface VersionEvent {
   gates: object | null;
   /** Done against the verdict of its gates, or without asking them. */
   forced: boolean;
+  /** Whether the version is in production after it, whatever that stage is called. */
+  inProduction: boolean;
   /** SHA-256 over this event and the hash of the one before. */
   hash: string;
 }
 
-export type NewEvent = Omit<VersionEvent, 'at' | 'hash' | 'forced'> & { forced?: boolean };
+export type NewEvent = Omit<VersionEvent, 'at' | 'hash' | 'forced' | 'inProduction'> & { forced?: boolean };
 
-/** Adds an event to the chain. Call inside a transaction. */
+/** Adds an event to the chain. Call inside a transaction, once the version stands where the event leaves it. */
 export function recordEvent({ database }: Store, event: NewEvent): void {
   const last = database.prepare('SELECT hash FROM version_events ORDER BY id DESC LIMIT 1').pluck().get();
   // Not one more than the last id: events taken from the end by force leave a gap that way.
@@ -55,13 +57,18 @@ export function recordEvent({ database }: Store, event: NewEvent): void {
     reason: event.reason,
     gates: event.gates === null ? null : JSON.stringify(event.gates),
     forced: Number(event.forced ?? false),
+    in_production: database
+      .prepare('SELECT in_production FROM versions WHERE version = ?')
+      .pluck()
+      .get(event.version) as number,
   };
   const previous = (last as string | undefined) ?? CHAIN_START;
   database
     .prepare(
       `INSERT INTO version_events
-         (id, version, at, actor, kind, from_stage, to_stage, reason, gates, forced, previous, hash)
-       VALUES (@id, @version, @at, @actor, @kind, @from_stage, @to_stage, @reason, @gates, @forced, @previous, @hash)`,
+         (id, version, at, actor, kind, from_stage, to_stage, reason, gates, forced, in_production, previous, hash)
+       VALUES (@id, @version, @at, @actor, @kind, @from_stage, @to_stage, @reason, @gates, @forced, @in_production,
+         @previous, @hash)`,
     )
     .run({ ...row, previous, hash: eventHash(previous, row) });
 }
@@ -94,14 +101,17 @@ export function lastReplaced({ database }: Store): number | undefined {
     .get() as number | undefined;
 }
 
-/** The events by which versions had come to a stage that they were in at a moment (ISO 8601, UTC). */
+/**
+ * The events by which versions had come to a stage that they were in at a moment (ISO 8601, UTC). `production` is the
+ * exclusive stage whatever it was called then.
+ */
 export function versionsInStageAt({ database }: Store, stage: string, at: string): VersionEvent[] {
   const rows = database
     .prepare(
       `SELECT * FROM version_events WHERE id IN (
          SELECT max(id) FROM version_events
          WHERE at <= @at AND kind <> 'refused' AND to_stage IS NOT from_stage GROUP BY version)
-       AND to_stage = @stage ORDER BY id`,
+       AND (to_stage = @stage OR (@stage = 'production' AND in_production = 1)) ORDER BY id`,
     )
     .all({ stage, at }) as (ChainedEvent & { hash: string })[];
   return rows.map(asEvent);
@@ -128,6 +138,7 @@ function asEvent(row: ChainedEvent & { hash: string }): VersionEvent {
     reason: row.reason,
     gates: row.gates === null ? null : (JSON.parse(row.gates) as object),
     forced: row.forced === 1,
+    inProduction: row.in_production === 1,
     hash: row.hash,
   };
 }

@@ -169,21 +169,34 @@ export function versionInStage({ database }: Store, stage: string): Version | un
   return asVersion(row as VersionRow | undefined);
 }
 
+type Score = number | null;
+type SummaryRow = [number, string, number, string, string, number, string, Score, Score, Score];
+
 /** Every version, the newest first. */
 export function listVersions({ database }: Store): VersionSummary[] {
-  const rows = database
-    .prepare(
-      `SELECT version, stage, in_production AS inProduction, created_at AS createdAt, actor, scale,
-         dataset_fingerprint AS datasetFingerprint, psnr, ssim, lpips FROM versions ORDER BY version DESC`,
-    )
-    .all() as (Omit<VersionSummary, 'inProduction' | 'aliases' | 'tags'> & { inProduction: number })[];
   const aliases = namesByVersion(database, 'SELECT version, name FROM aliases ORDER BY name');
   const tags = namesByVersion(database, 'SELECT version, tag AS name FROM tags ORDER BY tag');
+  // As arrays: of ten thousand rows, objects would take twice the time.
+  const rows = database
+    .prepare(
+      `SELECT version, stage, in_production, created_at, actor, scale, dataset_fingerprint, psnr, ssim, lpips
+       FROM versions ORDER BY version DESC`,
+    )
+    .raw()
+    .all() as SummaryRow[];
   return rows.map((row) => ({
-    ...row,
-    inProduction: Boolean(row.inProduction),
-    aliases: aliases.get(row.version) ?? [],
-    tags: tags.get(row.version) ?? [],
+    version: row[0],
+    stage: row[1],
+    inProduction: row[2] === 1,
+    createdAt: row[3],
+    actor: row[4],
+    scale: row[5],
+    datasetFingerprint: row[6],
+    psnr: row[7],
+    ssim: row[8],
+    lpips: row[9],
+    aliases: aliases.get(row[0]) ?? [],
+    tags: tags.get(row[0]) ?? [],
   }));
 }
 

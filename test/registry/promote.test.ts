@@ -1,6 +1,7 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { history } from '../../src/registry/history.js';
+import { markBad } from '../../src/registry/marks.js';
 import { promote } from '../../src/registry/promote.js';
 import { verify } from '../../src/registry/verify.js';
 import { list, show } from '../../src/registry/versions.js';
@@ -94,5 +95,35 @@ describe('promote', () => {
     expect(error.code).toBe('HASH_MISMATCH');
     expect(error.message).toContain(objectPath(cwd, sha256));
     await expect(verify(cwd, number)).rejects.toThrow(/was changed/);
+  });
+
+  it('goes on by force with a reason, which shows in the history for ever', async () => {
+    const number = await addVersion(cwd, { psnr: 20 });
+    const unexplained = await errorOf(promote({ ...promotion(cwd, number, 'production'), force: true }));
+    expect([unexplained.code, unexplained.message]).toEqual([
+      'USAGE',
+      '--force needs --reason: the history keeps why',
+    ]);
+    const forced = { ...promotion(cwd, number, 'production'), force: true, reason: 'the only one there is' };
+    expect(await promote(forced)).toMatchObject({ forced: true, to: 'production' });
+    const event = show(cwd, number).history.at(-1)!;
+    expect(event).toMatchObject({ kind: 'promoted', forced: true, reason: 'the only one there is' });
+    expect(event.gates).toContainEqual({ gate: 'psnr >= 26', value: 20, passed: false });
+  });
+
+  it('is by force only where a gate was not met', async () => {
+    const number = await addVersion(cwd);
+    const forced = { ...promotion(cwd, number, 'production'), force: true, reason: 'to be sure' };
+    expect(await promote(forced)).toMatchObject({ forced: false });
+    expect(show(cwd, number).history.map(({ forced: by }) => by)).toEqual([false, false, false, false]);
+  });
+
+  it('refuses a version that was marked bad, but for --force', async () => {
+    const number = await addVersion(cwd);
+    markBad({ cwd, version: number, actor: 'tester', reason: 'seams on snow' });
+    const error = await errorOf(promote(promotion(cwd, number, 'staging')));
+    expect(error.message).toContain('NOT MET  not marked bad (seams on snow)');
+    const forced = { ...promotion(cwd, number, 'staging'), force: true, reason: 'to look at it' };
+    expect(await promote(forced)).toMatchObject({ to: 'staging', forced: true });
   });
 });

@@ -1,11 +1,30 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { register } from '../../src/registry/register.js';
 import { verify } from '../../src/registry/verify.js';
 import { list, show } from '../../src/registry/versions.js';
 import { objectPath } from '../../src/store/objects.js';
-import { addVersion, errorOf, makeProject, registration, writeModel } from './project.js';
+import { openStore } from '../../src/store/store.js';
+import {
+  addVersion,
+  errorOf,
+  makeProject,
+  registration,
+  setRegistry,
+  writeDataset,
+  writeModel,
+} from './project.js';
 
 let cwd: string;
 beforeEach(() => {
@@ -121,5 +140,151 @@ describe('register', () => {
     writeModel(cwd);
     writeFileSync(join(cwd, 'reports', 'evaluation', 'metrics.json'), '{"psnr": 3}');
     expect((await errorOf(register(registration(cwd)))).message).toContain('`psnr`');
+  });
+
+  it('keeps the signature of the input, the licence and the intended use, by flags before params.yaml', async () => {
+    setRegistry(cwd, '  card: { licence: Apache-2.0, intended_use: optical imagery }\n');
+    const number = await addVersion(cwd);
+    expect(show(cwd, number)).toMatchObject({
+      signature: { bands: [4, 3, 2], valueRange: [0, 10000], scales: [4] },
+      licence: 'Apache-2.0',
+      intendedUse: 'optical imagery',
+    });
+    writeModel(cwd);
+    const { version } = await register({ ...registration(cwd), licence: 'CC0', intendedUse: 'tests' });
+    expect(version).toMatchObject({ licence: 'CC0', intendedUse: 'tests' });
+  });
+
+  it('refuses scores by tile that are not those of the metrics', async () => {
+    writeModel(cwd);
+    edit('metrics.json', (metrics) => Object.assign(metrics.psnr, { model: 40 }));
+    const error = await errorOf(register(registration(cwd)));
+    expect(error.code).toBe('INPUT_INVALID');
+    expect(error.message).toMatch(
+      /tiles\.json: the mean `psnr\.model` of its tiles is 31\S*, but metrics\.json says 40/,
+    );
+  });
+});
+
+describe('register --run', () => {
+  const run = (id: number) => register({ ...registration(cwd), source: { kind: 'run', run: id } });
+
+  it('takes the model that a run of the last stage ended with, wherever its files are now', async () => {
+    const runs = writeModel(cwd);
+    const first = await run(runs[2]!);
+    expect(first.version.version).toBe(1);
+    expect(show(cwd, 1).artifacts.map(({ role, run: id }) => [role, id])).toEqual([
+      ['autoencoder', runs[0]],
+      ['diffusion', runs[2]],
+      ['neural-operator', runs[1]],
+    ]);
+    // A later training has taken the files' place, but the store still has them.
+    const metrics = ['metrics.json', 'tiles.json'].map((name) => {
+      const path = join(cwd, 'reports', 'evaluation', name);
+      return [path, readFileSync(path)] as const;
+    });
+    writeModel(cwd);
+    for (const [path, bytes] of metrics) writeFileSync(path, bytes);
+    expect((await errorOf(run(runs[2]!))).message).toContain('registered already, as version 1');
+  });
+
+  it('names a run that is not there, one of an earlier stage, and one whose files are gone', async () => {
+    const runs = writeModel(cwd);
+    writeModel(cwd);
+    expect(await errorOf(run(99))).toMatchObject({ code: 'RUN_MISSING', message: 'there is no run 99' });
+    expect((await errorOf(run(runs[0]!))).message).toBe(
+      `--run ${runs[0]}: trained autoencoder, which is not a whole model`,
+    );
+    const gone = await errorOf(run(runs[2]!));
+    expect(gone.code).toBe('CHECKPOINT_MISSING');
+    expect(gone.message).toMatch(/the diffusion checkpoint of run 3 \(SHA-256 \w{64}\) is gone/);
+  });
+});
+
+describe('register --checkpoints', () => {
+  const place = (stage: string): string => join('checkpoints', stage, 'best.safetensors');
+  const files = (...paths: string[]) => register({ ...registration(cwd), source: { kind: 'files', paths } });
+
+  it('takes one file of each stage, in any order and under any name', async () => {
+    writeModel(cwd);
+    renameSync(join(cwd, place('diffusion')), join(cwd, 'renamed'));
+    const { version } = await files('renamed', place('autoencoder'), place('neural-operator'));
+    expect(show(cwd, version.version).artifacts).toHaveLength(3);
+  });
+
+  it('refuses too few, files that were not trained on one another, and what is no checkpoint', async () => {
+    writeModel(cwd);
+    const few = await errorOf(files(place('autoencoder'), place('diffusion')));
+    expect([few.code, few.hint]).toEqual(['USAGE', 'The files given are of autoencoder, diffusion.']);
+    renameSync(join(cwd, place('autoencoder')), join(cwd, 'old'));
+    writeModel(cwd);
+    const mixed = await errorOf(files('old', place('neural-operator'), place('diffusion')));
+    expect(mixed.code).toBe('CHECKPOINT_MISMATCH');
+    expect(mixed.message).toContain('was trained on another autoencoder checkpoint');
+    expect((await errorOf(files('params.yaml', 'old', 'old'))).code).toBe('CHECKPOINT_INVALID');
+  });
+});
+
+describe('a model that cannot be traced', () => {
+  const broken = async (): Promise<string> => {
+    const error = await errorOf(register(registration(cwd)));
+    expect([error.code, error.exitCode]).toEqual(['LINEAGE_BROKEN', 1]);
+    expect(list(cwd)).toEqual([]);
+    return error.message;
+  };
+
+  it('to the run that wrote a file is refused', async () => {
+    writeModel(cwd);
+    const store = openStore(cwd);
+    store.database.exec('DELETE FROM checkpoints WHERE run = 2; UPDATE runs SET checkpoint_sha256 = NULL');
+    store.close();
+    const message = await broken();
+    expect(message).toMatch(/no run of this project wrote \S+neural-operator\S+ \(SHA-256 \w{64}\)/);
+    expect(message).not.toContain('autoencoder');
+  });
+
+  it('to the dataset is refused, and so is one that was evaluated on another dataset than it was trained on', async () => {
+    writeModel(cwd);
+    rmSync(join(cwd, 'data'), { recursive: true });
+    expect(await broken()).toMatch(
+      /dataset \w{64} is neither in \S+processed nor known from an earlier version/,
+    );
+    writeDataset(cwd);
+    const store = openStore(cwd);
+    store.database.exec("UPDATE runs SET dataset_fingerprint = 'another' WHERE id = 1");
+    store.close();
+    expect(await broken()).toMatch(
+      /run 1 \(autoencoder\) trained on dataset another, but the evaluation was of \w{64}/,
+    );
+  });
+
+  it('to the commit is refused; one that is in the repository is taken', async () => {
+    const git = (...words: string[]) => execa('git', words, { cwd });
+    await git('init', '--quiet');
+    await git(
+      '-c',
+      'user.name=a',
+      '-c',
+      'user.email=a@b',
+      'commit',
+      '--quiet',
+      '--allow-empty',
+      '-m',
+      'first',
+    );
+    const { stdout: commit } = await git('rev-parse', 'HEAD');
+    writeModel(cwd, { gitCommit: 'd'.repeat(40) });
+    expect(await broken()).toContain(
+      `run 1 was at commit ${'d'.repeat(40)}, which is not in this folder's git repository`,
+    );
+    writeModel(cwd, { gitCommit: commit });
+    expect(await register(registration(cwd))).toMatchObject({ created: true });
+  });
+
+  it('to its dataset any more is taken where an earlier version was of the same', async () => {
+    await addVersion(cwd);
+    writeModel(cwd);
+    rmSync(join(cwd, 'data'), { recursive: true });
+    expect(await register(registration(cwd))).toMatchObject({ created: true });
   });
 });

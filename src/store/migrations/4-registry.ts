@@ -70,7 +70,9 @@ CREATE TABLE new_version_events (
   to_stage TEXT NOT NULL,
   reason TEXT,
   gates TEXT,
-  forced INTEGER NOT NULL DEFAULT 0 CHECK (forced IN (0, 1)),
+  forced INTEGER NOT NULL CHECK (forced IN (0, 1)),
+  -- Whether the version is in production after it.
+  in_production INTEGER NOT NULL CHECK (in_production IN (0, 1)),
   -- Of the event before. No two events follow the same one.
   previous TEXT NOT NULL UNIQUE,
   hash TEXT NOT NULL UNIQUE
@@ -80,12 +82,21 @@ CREATE TABLE new_version_events (
 function chainEvents(database: Database): void {
   const insert = database.prepare(
     `INSERT INTO new_version_events
-       (id, version, at, actor, kind, from_stage, to_stage, reason, gates, forced, previous, hash)
-     VALUES (@id, @version, @at, @actor, @kind, @from_stage, @to_stage, @reason, @gates, @forced, @previous, @hash)`,
+       (id, version, at, actor, kind, from_stage, to_stage, reason, gates, forced, in_production, previous, hash)
+     VALUES (@id, @version, @at, @actor, @kind, @from_stage, @to_stage, @reason, @gates, @forced,
+       @in_production, @previous, @hash)`,
   );
-  const events = database.prepare('SELECT *, 0 AS forced FROM version_events ORDER BY id').all();
+  const events = database.prepare(
+    'SELECT *, 0 AS forced, 0 AS in_production FROM version_events ORDER BY id',
+  );
+  const inProduction = new Set<number>();
   let previous = CHAIN_START;
-  for (const event of events as ChainedEvent[]) {
+  for (const event of events.all() as ChainedEvent[]) {
+    if (event.kind !== 'refused') {
+      if (event.to_stage === 'production') inProduction.add(event.version);
+      else inProduction.delete(event.version);
+    }
+    event.in_production = Number(inProduction.has(event.version));
     const hash = eventHash(previous, event);
     insert.run({ ...event, previous, hash });
     previous = hash;

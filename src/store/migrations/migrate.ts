@@ -9,7 +9,7 @@ import { serving } from './5-serving.js';
 type Migration = string | ((database: Database) => void);
 
 /** Schema changes in order; the number of those applied is the file's `user_version`. Never edit one that shipped. */
-const MIGRATIONS: Migration[] = [runsAndVersions, tracking, registry, serving];
+export const MIGRATIONS: Migration[] = [runsAndVersions, tracking, registry, serving];
 
 /**
  * Brings a database to the newest schema, in one transaction that other processes wait for. Foreign keys are checked
@@ -26,16 +26,18 @@ export function migrate(database: Database, path: string): void {
         const from = version();
         if (from > MIGRATIONS.length) throw newerSchema(path, from);
         if (from === MIGRATIONS.length) return;
-        for (const migration of MIGRATIONS.slice(from)) {
-          if (typeof migration === 'string') database.exec(migration);
-          else migration(database);
-        }
+        for (const migration of MIGRATIONS.slice(from)) apply(database, migration);
         checkReferences(database, path);
         database.pragma(`user_version = ${MIGRATIONS.length}`);
       })
       .immediate();
   }
   database.pragma('foreign_keys = ON');
+}
+
+export function apply(database: Database, migration: Migration): void {
+  if (typeof migration === 'string') database.exec(migration);
+  else migration(database);
 }
 
 function newerSchema(path: string, found: number): HndsrError {

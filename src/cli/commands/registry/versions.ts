@@ -52,6 +52,9 @@ interface VersionLike {
   actor: string;
   scale: number;
   datasetFingerprint: string;
+  codeVersion: string;
+  gitCommit: string | null;
+  gitDirty: boolean | null;
   licence: string | null;
   intendedUse: string | null;
   signature: object | null;
@@ -61,6 +64,11 @@ interface VersionLike {
   bad: string | null;
   imported: { originalVersion: number; exportedAt: string; history: object[] } | null;
   artifacts: { role: string; sha256: string; size: number; run?: number | null }[];
+}
+
+function commitText({ gitCommit, gitDirty }: VersionLike): string {
+  if (gitCommit === null) return 'no git commit';
+  return `commit ${gitCommit}${gitDirty === true ? ', with changes' : ''}`;
 }
 
 function versionLines(details: VersionLike): string[] {
@@ -80,6 +88,7 @@ function versionLines(details: VersionLike): string[] {
     `licence ${licence ?? 'not stated'}; intended use ${intendedUse ?? 'not stated'}`,
     `input ${details.signature === null ? 'not known' : JSON.stringify(details.signature)}`,
     `dataset ${details.datasetFingerprint}`,
+    `hndsr ${details.codeVersion}; ${commitText(details)}`,
     ...details.artifacts.map(
       ({ role, sha256, size, run }) => `${role}  ${sha256}  ${size} bytes${run ? `  run ${run}` : ''}`,
     ),
