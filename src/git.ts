@@ -20,6 +20,11 @@ export async function gitState(cwd: string): Promise<{ gitCommit: string | null;
   return { gitCommit, gitDirty: changes !== '' };
 }
 
+/** Whether a commit is in the repository of a folder. */
+export async function commitExists(cwd: string, commit: string): Promise<boolean> {
+  return (await git(cwd, 'cat-file', '-e', `${commit}^{commit}`)) !== undefined;
+}
+
 /** Who acts: git's identity, or the user of the operating system. */
 export async function currentActor(cwd: string): Promise<string> {
   const name = await git(cwd, 'config', '--get', 'user.name');

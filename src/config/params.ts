@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { HndsrError } from '../errors.js';
+import { registrySchema } from './registry.js';
 import { parseYamlValue, readYaml, validateYaml } from './yaml.js';
 
 const positive = z.number().positive();
@@ -24,24 +25,6 @@ const stageTraining = z.strictObject({
   patience: count.nullable().default(null),
   /** Steps over which an end that is brought forward takes the learning rate to zero. */
   anneal_steps: count.default(100),
-});
-
-const gate = z.strictObject({
-  /** Bounds on metrics of the evaluation, by metric name. */
-  metrics: z
-    .record(
-      z.string(),
-      z
-        .strictObject({
-          min: z.number().optional(),
-          max: z.number().optional(),
-          optional: z.boolean().default(false),
-        })
-        .refine((bounds) => bounds.min !== undefined || bounds.max !== undefined, 'needs `min` or `max`'),
-    )
-    .default({}),
-  /** The model must be better than this baseline in PSNR and in SSIM on the same tiles. */
-  beats: z.enum(['bicubic']).optional(),
 });
 
 const scale = z.number().gt(1).max(8);
@@ -126,8 +109,6 @@ const dataSchema = z.strictObject({
   }),
 });
 
-const REGISTRY_STAGES = ['staging', 'canary', 'production'] as const;
-
 export const paramsSchema = z.strictObject({
   seed: z.int().min(0).max(0xffffffff),
   data: dataSchema,
@@ -179,11 +160,10 @@ export const paramsSchema = z.strictObject({
     }),
   }),
   upscale: z.strictObject({ overlap: z.int().min(0), batch: count, max_pixels: count }),
-  registry: z.strictObject({ gates: z.partialRecord(z.enum(REGISTRY_STAGES), gate) }),
+  registry: registrySchema,
 });
 
 export type Params = z.infer<typeof paramsSchema>;
-export type Gate = z.infer<typeof gate>;
 export type StageTraining = z.infer<typeof stageTraining>;
 
 const FILE = 'params.yaml';

@@ -212,7 +212,8 @@ export function validateAt<T>(
     'CONFIG_INVALID',
     `${file.name}: ${key === '' ? 'the file' : `\`${key}\``}: ${issue.message}`,
     {
-      ...file.locate(path),
+      // A rule over several keys may be about a key itself, not about what it holds.
+      ...file.locate(path, issue.code === 'custom' && issue.params?.at === 'key' ? 'key' : 'value'),
       hint: 'Correct the value at this line; docs/files.md describes every key.',
     },
   );

@@ -64,11 +64,11 @@ function emptySplit(
 }
 
 function tileOf(record: TileRecord, split: Tile['split'], stratum: string | undefined): Tile {
-  const { id, width, height, depth, emptyShare, sha256, source, window, latitude, longitude } = record;
+  const { id, width, height, depth, emptyShare, sha256, path, source, window, latitude, longitude } = record;
   return {
     ...{ id, split, hr: `${split}/HR/${id}.png`, width, height, depth },
     ...(emptyShare > 0 && { mask: `${split}/mask/${id}.png` }),
-    ...{ sha256, source, window },
+    ...{ sha256, path, source, window },
     ...(stratum !== undefined && { stratum }),
     ...(latitude !== undefined && longitude !== undefined && { latitude, longitude }),
   };

@@ -53,6 +53,8 @@ export interface EvaluationMetrics {
   ssim: Scores;
   /** Null where no weights were given: not measured. */
   lpips: Scores | null;
+  /** Milliseconds in which 95 % of the tiles were upscaled, the operator's own picture included. */
+  latency_ms: { model: number };
   images: number;
   split: string;
   scale: number;
@@ -123,6 +125,7 @@ export async function evaluateJob(
     const every = Math.max(1, Math.floor(tiles.length / PANEL_TILES));
     const rows: ByteImage[][] = [];
     const scores: TileScores[] = [];
+    const milliseconds: number[] = [];
     for (const [index, tile] of tiles.entries()) {
       const pictures = await restore(
         await readPair(dataset, tile, scale),
@@ -133,6 +136,7 @@ export async function evaluateJob(
         context,
       );
       scores.push(await score(tile.id, pictures, lpips));
+      milliseconds.push(pictures.milliseconds);
       if (index % every === 0 && rows.length < PANEL_TILES) {
         rows.push([pictures.low, pictures.bicubic, pictures.model, pictures.truth]);
       }
@@ -148,6 +152,7 @@ export async function evaluateJob(
       psnr: means(scores.map((one) => one.psnr)),
       ssim: means(scores.map((one) => one.ssim)),
       lpips: lpips === undefined ? null : means(scores.map((one) => one.lpips!)),
+      latency_ms: { model: latency(milliseconds) },
       images: tiles.length,
       split: evaluation.split,
       scale,
@@ -185,6 +190,8 @@ async function readCheckpoints(cwd: string, dataset: Dataset): Promise<Record<St
 type Pictures = Record<Contender | 'truth' | 'low', ByteImage> & {
   /** Of the pixels that have data, and count. */
   share: number;
+  /** That the prediction took. */
+  milliseconds: number;
 };
 
 interface Pair {
@@ -229,12 +236,15 @@ async function restore(
   // From a size that the scale does not divide, there is no way back by the scale alone.
   const target = { width: truth.width, height: truth.height };
   const options = { ...sampling, seed, overlap: upscale.overlap, scale, target, withOperator: true };
+  const began = performance.now();
   const found = await predictor.predict(low, options, quiet, `evaluating ${id}`);
+  const milliseconds = performance.now() - began;
   const picture = (data: Float32Array): ByteImage =>
     withTruth(fromUnit(data, truth.width, truth.height), truth, valid);
   const count = valid?.reduce((sum, one) => sum + one, 0);
   return {
     share: count === undefined ? 1 : count / valid!.length,
+    milliseconds,
     truth,
     low: inEightBits(lr),
     model: picture(found.model),
@@ -271,6 +281,12 @@ function means(scores: Scores[]): Scores {
   const mean = (contender: Contender): number =>
     scores.reduce((sum, one) => sum + one[contender], 0) / scores.length;
   return { model: mean('model'), operator: mean('operator'), bicubic: mean('bicubic') };
+}
+
+/** The time below which 95 % of the tiles took; the first compiles the networks, and counts only where it is alone. */
+function latency(milliseconds: readonly number[]): number {
+  const warm = milliseconds.slice(milliseconds.length > 1 ? 1 : 0).sort((a, b) => a - b);
+  return Number(warm[Math.ceil(0.95 * warm.length) - 1]!.toFixed(3));
 }
 
 function hashes(checkpoints: Record<Stage, Checkpoint>): Record<Stage, string> {

@@ -8,6 +8,7 @@ import type { JobContext } from '../events.js';
 import { readTrainedModel } from '../models/checkpoint.js';
 import { modelFileNames, modelFiles, sceneFile } from '../models/export/model-files.js';
 import { scaleWarning } from '../models/trained-scales.js';
+import type { VersionName } from '../store/find-version.js';
 import { registeredModel } from './registered-model.js';
 
 export interface ExportOptions {
@@ -17,8 +18,10 @@ export interface ExportOptions {
   output: string;
   /** Output pixels per input pixel of the scene model, above 1 and at most 8. */
   scale: number;
-  /** A version of the registry, or what is in the project's checkpoints; the version in production unless set. */
-  source?: number | 'checkpoints';
+  /** A version of the registry; the one in production unless set. */
+  version?: VersionName;
+  /** The best of the project's checkpoints in place of a version. */
+  checkpoints?: boolean;
   overwrite: boolean;
 }
 
@@ -33,7 +36,7 @@ export interface ExportResult {
 /**
  * Writes a model as ONNX files (docs/export.md), on a thread of its own.
  * @throws HndsrError OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, VERSION_MISSING, CHECKPOINT_*,
- *   HASH_MISMATCH, INTERRUPTED
+ *   HASH_MISMATCH, SIGNATURE_REQUIRED, SIGNATURE_INVALID, INTERRUPTED
  */
 export async function exportModel(
   options: ExportOptions,
@@ -44,13 +47,12 @@ export async function exportModel(
 
 /** `exportModel` in the calling thread. */
 export async function exportJob(options: ExportOptions, context: JobContext): Promise<ExportResult> {
-  const { scale, params, cwd, source } = options;
+  const { scale, params, cwd } = options;
   const output = resolve(cwd, options.output);
   checkOutputs(options);
-  const { version, checkpoints } =
-    source === 'checkpoints'
-      ? { version: null, checkpoints: await readTrainedModel(cwd) }
-      : await registeredModel(cwd, source);
+  const { version, checkpoints } = options.checkpoints
+    ? await unregisteredModel(options)
+    : await registeredModel(cwd, params, options.version);
   const model = version === null ? 'the model' : `version ${version}`;
   const warning = scaleWarning(model, checkpoints, scale);
   if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
@@ -65,6 +67,17 @@ export async function exportJob(options: ExportOptions, context: JobContext): Pr
     files.push({ path, bytes: bytes.length });
   }
   return { output, version, scale, files };
+}
+
+async function unregisteredModel({ cwd, params }: ExportOptions) {
+  if (params.registry.require_signature) {
+    throw new HndsrError(
+      'SIGNATURE_REQUIRED',
+      "the project's checkpoints are not signed, and registry.require_signature is true",
+      { hint: 'Register and sign them, then export the version.' },
+    );
+  }
+  return { version: null, checkpoints: await readTrainedModel(cwd) };
 }
 
 function isFile(output: string): boolean {

@@ -14,6 +14,9 @@ export interface TensorFile {
 /** A header that says it is longer than this is not believed. */
 const LARGEST_HEADER = 100_000_000;
 const ALIGNMENT = 8;
+const METADATA = '__metadata__';
+/** Characters of a tensor's name that a message repeats. */
+const LONGEST_NAME = 100;
 
 export function encodeSafetensors({ tensors, metadata }: TensorFile): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: metadata };
@@ -57,25 +60,27 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): TensorFile {
   if (typeof header !== 'object' || header === null || Array.isArray(header))
     throw wrong('its header is not an object');
   const data = bytes.subarray(8 + length);
-  const tensors: Record<string, HostTensor> = {};
-  const metadata: Record<string, string> = {};
-  const places: { from: number; to: number }[] = [];
-  for (const [key, entry] of Object.entries(header)) {
-    if (key === '__metadata__') {
-      if (!isTexts(entry)) throw wrong('its metadata are not texts');
-      Object.assign(metadata, entry);
-      continue;
-    }
-    const place = placeOf(entry, data.length);
-    if (place === undefined) throw wrong(`the entry of tensor ${key} does not add up`);
-    places.push(place);
-    // A copy, since the data need not be aligned for 4-byte numbers.
-    const numbers = new Float32Array((place.to - place.from) / 4);
-    new Uint8Array(numbers.buffer).set(data.subarray(place.from, place.to));
-    tensors[key] = { shape: place.shape, data: numbers };
-  }
+  const entries = Object.entries(header);
+  const metadata = Object.hasOwn(header, METADATA) ? (header as Record<string, unknown>)[METADATA] : {};
+  if (!isTexts(metadata)) throw wrong('its metadata are not texts');
+  const places = entries
+    .filter(([key]) => key !== METADATA)
+    .map(([key, entry]): [string, Place] => {
+      const place = placeOf(entry, data.length);
+      if (place === undefined)
+        throw wrong(`the entry of tensor ${key.slice(0, LONGEST_NAME)} does not add up`);
+      return [key, place];
+    });
+  // Before anything is copied: a header may claim the same data a million times.
   if (!fill(places, data.length)) throw wrong('its data are not those of its tensors, each once');
-  return { tensors, metadata };
+  const tensors = places.map(([key, { shape, from, to }]) => {
+    // A copy, since the data need not be aligned for 4-byte numbers.
+    const numbers = new Float32Array((to - from) / 4);
+    new Uint8Array(numbers.buffer).set(data.subarray(from, to));
+    return [key, { shape, data: numbers }] as const;
+  });
+  // Not by assignment: a tensor may be called __proto__.
+  return { tensors: Object.fromEntries(tensors), metadata: Object.fromEntries(Object.entries(metadata)) };
 }
 
 function isTexts(entry: unknown): entry is Record<string, string> {
@@ -88,16 +93,20 @@ function isTexts(entry: unknown): entry is Record<string, string> {
 }
 
 /** Whether the places lie one behind the other, without a gap or an overlap, up to `length`. */
-function fill(places: { from: number; to: number }[], length: number): boolean {
-  const ends = places.toSorted((a, b) => a.from - b.from || a.to - b.to);
+function fill(places: readonly [string, Place][], length: number): boolean {
+  const ends = places.map(([, place]) => place).sort((a, b) => a.from - b.from || a.to - b.to);
   const last = ends.reduce((end, { from, to }) => (from === end ? to : Number.NaN), 0);
   return last === length;
 }
 
-function placeOf(
-  entry: unknown,
-  available: number,
-): { shape: number[]; from: number; to: number } | undefined {
+/** Of a tensor: from which byte of the data to which. */
+interface Place {
+  shape: number[];
+  from: number;
+  to: number;
+}
+
+function placeOf(entry: unknown, available: number): Place | undefined {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   const whole = (list: unknown): list is number[] =>
     Array.isArray(list) && list.every((item) => Number.isSafeInteger(item) && (item as number) >= 0);

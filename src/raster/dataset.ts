@@ -36,6 +36,8 @@ const tileSchema = z.strictObject({
   mask: relativePath.optional(),
   /** Of the bytes of the image that it was cut from. */
   sha256,
+  /** Of that image, relative to the ETL's input; missing in manifests from before it was written. */
+  path: z.string().optional(),
   /** The scene that the image is of. */
   source: z.string(),
   /** Its place in that image, in pixels. */
@@ -167,8 +169,18 @@ const REBUILD = 'Build it again with `hndsr etl`.';
  * @throws HndsrError DATASET_MISSING, DATASET_INVALID naming the file and the key
  */
 export async function openDataset(folder: string): Promise<Dataset> {
-  const manifest = await readManifest(folder);
+  const manifest = await openManifest(folder);
   const { fingerprint, scale, scales, materialized, degradation, seed, tiles } = manifest;
+  return datasetOf({ folder, fingerprint, scale, scales, materialized, degradation, seed, tiles });
+}
+
+/**
+ * All that a dataset's manifest says, its fingerprint checked.
+ * @throws HndsrError DATASET_MISSING, DATASET_INVALID naming the file and the key
+ */
+export async function openManifest(folder: string): Promise<Manifest> {
+  const manifest = await readManifest(folder);
+  const { fingerprint } = manifest;
   if (datasetFingerprint(manifest) !== fingerprint) {
     throw new HndsrError(
       'DATASET_INVALID',
@@ -176,7 +188,7 @@ export async function openDataset(folder: string): Promise<Dataset> {
       { hint: `The file was edited by hand or is damaged. ${REBUILD}` },
     );
   }
-  return datasetOf({ folder, fingerprint, scale, scales, materialized, degradation, seed, tiles });
+  return manifest;
 }
 
 /** A dataset that was opened elsewhere: what crosses threads has no functions. */

@@ -1,29 +1,28 @@
-import { join, resolve } from 'node:path';
-import { checkpointsFolder } from '../config/project.js';
+import { resolve } from 'node:path';
+import type { Params } from '../config/params.js';
 import { HndsrError } from '../errors.js';
-import { storeObject } from '../store/objects.js';
+import { recordDataset } from '../store/datasets.js';
 import { openStore, type Store } from '../store/store.js';
-import {
-  type Artifact,
-  getVersion,
-  insertVersion,
-  recordEvent,
-  type Version,
-  type VersionStage,
-  versionWithArtifacts,
-} from '../store/versions.js';
+import { insertTileScores, type TileScore } from '../store/tile-scores.js';
+import { recordEvent } from '../store/version-events.js';
+import { getVersion, insertVersion, type Version, versionWithArtifacts } from '../store/versions.js';
 import { type Evaluation, readEvaluation } from './evaluation.js';
-
-/** A model is a checkpoint of each of these. */
-const ROLES = ['autoencoder', 'neural-operator', 'diffusion'] as const;
-type Role = (typeof ROLES)[number];
+import { findLinks, type Links } from './links.js';
+import { type ModelFile, type ModelSource, signatureOf, storeModel } from './model-files.js';
+import { firstStage } from './stages.js';
 
 export interface RegisterOptions {
   cwd: string;
-  /** The evaluation's metrics.json. */
+  params: Params;
+  source: ModelSource;
+  /** The evaluation's metrics.json; tiles.json lies beside it. */
   metricsFile: string;
   actor: string;
   gitCommit: string | null;
+  gitDirty: boolean | null;
+  /** For the model card; those of params.yaml unless given. */
+  licence?: string;
+  intendedUse?: string;
   /** What to do with files that are registered already: refuse them, or answer with the version that has them. */
   existing: 'refuse' | 'reuse';
 }
@@ -36,31 +35,31 @@ export interface Registration {
 }
 
 /**
- * Registers the best checkpoints of the project as a new version in stage dev, with the metrics that they were
- * measured to have. The files are copied into the content-addressed store.
+ * Registers a model as a new version in the first stage, with the metrics that it was measured to have and links to
+ * the runs, the dataset and the commits that it came from. The files are copied into the content-addressed store.
  * @throws HndsrError INPUT_MISSING, INPUT_INVALID, CHECKPOINT_MISSING, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH,
- * VERSION_DUPLICATE
+ * VERSION_DUPLICATE, LINEAGE_BROKEN, RUN_MISSING, USAGE
  */
 export async function register(options: RegisterOptions): Promise<Registration> {
-  const { cwd } = options;
-  const evaluation = readEvaluation(resolve(cwd, options.metricsFile));
-  const artifacts: Artifact[] = [];
-  for (const role of ROLES) {
-    const path = join(checkpointsFolder(cwd, role), 'best.safetensors');
-    const stored = await storeObject(cwd, path);
-    checkMeasured(role, path, stored.sha256, evaluation);
-    artifacts.push({ role, ...stored });
-  }
+  const { cwd, params, source } = options;
+  const { evaluation, tiles } = readEvaluation(resolve(cwd, options.metricsFile));
   const store = openStore(cwd);
   try {
-    return store.write(() => insertOnce(store, options, evaluation, artifacts));
+    const files = await storeModel(cwd, store, source);
+    for (const file of files) checkMeasured(file, evaluation);
+    const known = versionWithArtifacts(store, files);
+    if (known !== undefined) {
+      return store.write(() => answerWith(store, getVersion(store, known.version)!, evaluation, options));
+    }
+    const links = await findLinks(cwd, store, params, { evaluation, files });
+    return store.write(() => insertOnce(store, options, { evaluation, tiles, files, links }));
   } finally {
     store.close();
   }
 }
 
 /** Metrics of another model are never registered. */
-function checkMeasured(role: Role, path: string, sha256: string, evaluation: Evaluation): void {
+function checkMeasured({ role, path, sha256 }: ModelFile, evaluation: Evaluation): void {
   if (evaluation.checkpoints[role] === sha256) return;
   throw new HndsrError(
     'CHECKPOINT_MISMATCH',
@@ -71,40 +70,60 @@ function checkMeasured(role: Role, path: string, sha256: string, evaluation: Eva
   );
 }
 
-function insertOnce(
+/** The files are registered: says so, or gives the version that has them. */
+function answerWith(
   store: Store,
-  { actor, gitCommit, existing }: RegisterOptions,
+  known: Version,
   evaluation: Evaluation,
-  artifacts: Artifact[],
+  { existing, actor }: RegisterOptions,
 ): Registration {
-  const known = versionWithArtifacts(store, artifacts);
-  if (known !== undefined) {
-    if (existing === 'reuse') {
-      recordRegistration(store, known.version, actor, known.stage, 'registered again');
-      return {
-        version: known,
-        created: false,
-        metricsDiffer: !sameScores(known.metrics as Evaluation, evaluation),
-      };
-    }
+  if (existing === 'refuse') {
     throw new HndsrError(
       'VERSION_DUPLICATE',
       `these checkpoints are registered already, as version ${known.version}`,
-      {
-        hint: 'Train again for a new version, or add --reuse to be given that one.',
-      },
+      { hint: 'Train again for a new version, or add --reuse to be given that one.' },
     );
   }
+  recordRegistration(store, known.version, actor, known.stage, known.stage, 'registered again');
+  return {
+    version: known,
+    created: false,
+    metricsDiffer: !sameScores(known.metrics as Evaluation, evaluation),
+  };
+}
+
+interface Findings {
+  evaluation: Evaluation;
+  tiles: TileScore[];
+  files: ModelFile[];
+  links: Links;
+}
+
+function insertOnce(
+  store: Store,
+  options: RegisterOptions,
+  { evaluation, tiles, files, links }: Findings,
+): Registration {
+  // Another process may have registered them while this one looked for their links.
+  const known = versionWithArtifacts(store, files);
+  if (known !== undefined) return answerWith(store, known, evaluation, options);
+  const { actor, params, gitCommit, gitDirty } = options;
+  const { card, stages } = params.registry;
+  recordDataset(store, links.dataset, links.sources);
   const number = insertVersion(store, {
-    actor,
-    gitCommit,
+    ...{ actor, gitCommit, gitDirty },
+    stage: firstStage(stages),
     scale: evaluation.scale,
     metrics: evaluation,
     datasetFingerprint: evaluation.datasetFingerprint,
     codeVersion: evaluation.codeVersion,
-    artifacts,
+    licence: options.licence ?? card.licence,
+    intendedUse: options.intendedUse ?? card.intended_use,
+    signature: signatureOf(files, links.dataset.settings),
+    artifacts: files.map(({ role, sha256, size }) => ({ role, sha256, size, run: links.runs.get(role)! })),
   });
-  recordRegistration(store, number, actor, 'dev', null);
+  insertTileScores(store, number, tiles);
+  recordRegistration(store, number, actor, null, firstStage(stages), null);
   return { version: getVersion(store, number)!, created: true, metricsDiffer: false };
 }
 
@@ -112,18 +131,11 @@ function recordRegistration(
   store: Store,
   version: number,
   actor: string,
-  stage: VersionStage,
+  fromStage: string | null,
+  toStage: string,
   reason: string | null,
 ): void {
-  recordEvent(store, {
-    version,
-    actor,
-    kind: 'registered',
-    fromStage: null,
-    toStage: stage,
-    reason,
-    gates: null,
-  });
+  recordEvent(store, { version, actor, kind: 'registered', fromStage, toStage, reason, gates: null });
 }
 
 function sameScores(a: Evaluation, b: Evaluation): boolean {

@@ -1,24 +1,25 @@
-import { HndsrError } from '../errors.js';
-import { verifyObject } from '../store/objects.js';
+import { findVersion, type VersionName } from '../store/find-version.js';
+import { type Import, importOf } from '../store/imports.js';
+import { aliasesOf, tagsOf } from '../store/names.js';
 import { openStore, type Store } from '../store/store.js';
+import { badReason, eventsOf, type VersionEvent } from '../store/version-events.js';
 import {
   type Artifact,
   artifactsOf,
-  eventsOf,
-  getVersion,
-  latestVersion,
   listVersions,
-  productionVersion,
   type Version,
-  type VersionEvent,
+  type VersionSummary,
 } from '../store/versions.js';
 
-/** A version by its number, the newest, or the one in production. */
-export type VersionName = number | 'latest' | 'production';
-
 export interface VersionDetails extends Version {
+  aliases: string[];
+  tags: string[];
+  /** Why it was marked bad; null if it was not. */
+  bad: string | null;
   artifacts: Artifact[];
   history: VersionEvent[];
+  /** Where it was imported from; null of a version that was registered here. */
+  imported: Import | null;
 }
 
 /** Opens a project's store for the time of one call. */
@@ -31,50 +32,31 @@ export function withStore<T>(cwd: string, body: (store: Store) => T): T {
   }
 }
 
-/** @throws HndsrError VERSION_MISSING */
-export function findVersion(store: Store, name: VersionName): Version {
-  const found =
-    name === 'latest'
-      ? latestVersion(store)
-      : name === 'production'
-        ? productionVersion(store)
-        : getVersion(store, name);
-  if (found !== undefined) return found;
-  const what = { latest: 'no version is registered', production: 'no version is in production' };
-  throw new HndsrError(
-    'VERSION_MISSING',
-    typeof name === 'string' ? what[name] : `there is no version ${name}`,
-    {
-      hint: '`hndsr registry list` shows the versions that there are; `hndsr registry register` adds one.',
-    },
-  );
+/** The same for a change, as one transaction. */
+export function writeStore<T>(cwd: string, change: (store: Store) => T): T {
+  return withStore(cwd, (store) => store.write(() => change(store)));
 }
 
-export function list(cwd: string): Version[] {
+export function list(cwd: string): VersionSummary[] {
   return withStore(cwd, listVersions);
 }
 
 /** @throws HndsrError VERSION_MISSING */
 export function show(cwd: string, name: VersionName): VersionDetails {
-  return withStore(cwd, (store) => {
-    const version = findVersion(store, name);
-    const { version: number } = version;
-    return { ...version, artifacts: artifactsOf(store, number), history: eventsOf(store, number) };
-  });
+  return withStore(cwd, (store) => showIn(store, name));
 }
 
-export function history(cwd: string): VersionEvent[] {
-  return withStore(cwd, (store) => eventsOf(store));
-}
-
-/**
- * Hashes every file of a version again.
- * @throws HndsrError VERSION_MISSING, HASH_MISMATCH naming the file
- */
-export async function verify(cwd: string, name: VersionName): Promise<VersionDetails> {
-  const version = show(cwd, name);
-  for (const { role, sha256 } of version.artifacts) {
-    await verifyObject(cwd, sha256, `the ${role} checkpoint of version ${version.version}`);
-  }
-  return version;
+/** @throws HndsrError VERSION_MISSING */
+export function showIn(store: Store, name: VersionName): VersionDetails {
+  const version = findVersion(store, name);
+  const { version: number } = version;
+  return {
+    ...version,
+    aliases: aliasesOf(store, number),
+    tags: tagsOf(store, number),
+    bad: badReason(store, number) ?? null,
+    artifacts: artifactsOf(store, number),
+    history: eventsOf(store, number),
+    imported: importOf(store, number) ?? null,
+  };
 }

@@ -239,8 +239,13 @@ export function checkpointsOf(
 
 /** The last run that wrote a checkpoint of these bytes: the one that a training from it goes on with. */
 export function runOfCheckpoint({ database }: Store, sha256: string): number | undefined {
-  return database
-    .prepare('SELECT run FROM checkpoints WHERE sha256 = ? ORDER BY run DESC LIMIT 1')
+  // Runs from before each checkpoint was written down know the one that they ended with.
+  const run = database
+    .prepare(
+      `SELECT max(run) FROM (SELECT run FROM checkpoints WHERE sha256 = @sha256
+         UNION ALL SELECT id FROM runs WHERE checkpoint_sha256 = @sha256)`,
+    )
     .pluck()
-    .get(sha256) as number | undefined;
+    .get({ sha256 }) as number | null;
+  return run ?? undefined;
 }

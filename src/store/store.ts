@@ -51,7 +51,6 @@ function openDatabase(path: string, busyMilliseconds: number): Database.Database
       database = new Database(path, { timeout: busyMilliseconds });
       database.pragma('journal_mode = WAL');
       database.pragma('synchronous = FULL');
-      database.pragma('foreign_keys = ON');
       migrate(database, path);
       return database;
     } catch (error) {
@@ -75,7 +74,12 @@ export function openStoreToRead(cwd: string): Store {
   return { database, write: (change) => database.transaction(change)(), close: () => void database.close() };
 }
 
-function asStoreError(error: unknown, path: string, busyMilliseconds: number): unknown {
+/** Turns what SQLite says of the file at `path` into the error a user can act on; anything else as asWriteError does. */
+export function asStoreError(
+  error: unknown,
+  path: string,
+  busyMilliseconds: number = BUSY_MILLISECONDS,
+): unknown {
   if (error instanceof HndsrError) return error;
   const code = String((error as { code?: unknown }).code ?? '');
   if (isBusy(error)) {

@@ -56,7 +56,7 @@ async function registerModel(scales: CheckpointMetadata['scales']): Promise<void
 }
 
 const exported = (options: Partial<ExportOptions> = {}, context = silent) =>
-  exportJob({ cwd, params, output: 'onnx', scale: 4, source: 1, overwrite: false, ...options }, context);
+  exportJob({ cwd, params, output: 'onnx', scale: 4, version: 1, overwrite: false, ...options }, context);
 
 /** An 8-bit image by the exported file alone, as someone elsewhere would run it. */
 async function runElsewhere(model: string): Promise<{ width: number; height: number; data: Uint8Array }> {
@@ -126,14 +126,14 @@ describe('an export', () => {
   });
 
   it("takes the project's checkpoints, where that is asked for", async () => {
-    const missing = exported({ output: 'none', source: 'checkpoints' });
+    const missing = exported({ output: 'none', checkpoints: true });
     await expect(missing).rejects.toMatchObject({ code: 'CHECKPOINT_MISSING' });
     for (const stage of STAGES) {
       const { tensors } = tinyCheckpoints(params)[stage];
       const path = join(cwd, 'checkpoints', stage, 'best.safetensors');
       await writeCheckpoint(path, metadataOf(stage, params), tensors);
     }
-    const { version, files } = await exported({ output: 'trained', source: 'checkpoints' });
+    const { version, files } = await exported({ output: 'trained', checkpoints: true });
     expect(version).toBeNull();
     const registered = (await exported({ output: 'registered' })).files;
     for (const [index, { path }] of files.entries()) {
@@ -157,7 +157,7 @@ describe('an export', () => {
       code: 'VERSION_MISSING',
       hint: expect.stringContaining('promote'),
     });
-    await expect(exported({ output: 'none', source: 7 })).rejects.toMatchObject({ code: 'VERSION_MISSING' });
+    await expect(exported({ output: 'none', version: 7 })).rejects.toMatchObject({ code: 'VERSION_MISSING' });
     expect(readdirSync(cwd)).not.toContain('none');
   });
 
@@ -173,9 +173,9 @@ describe('an export', () => {
   it('says nothing of a scale between those that the version was trained at', async () => {
     const events: HndsrEvent[] = [];
     const context = { emit: (event: HndsrEvent) => events.push(event), interrupted: () => false };
-    await exported({ output: 'between', scale: 3, source: 2 }, context);
+    await exported({ output: 'between', scale: 3, version: 2 }, context);
     expect(events).toEqual([]);
-    await exported({ output: 'beyond', scale: 5, source: 2 }, context);
+    await exported({ output: 'beyond', scale: 5, version: 2 }, context);
     expect(events).toEqual([
       { kind: 'message', level: 'warning', text: expect.stringContaining('trained at x2 to x4') },
     ]);

@@ -1,83 +1,94 @@
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import type { HndsrError } from '../../src/errors.js';
-import { promote, rollback } from '../../src/registry/promote.js';
-import { list } from '../../src/registry/versions.js';
-import { storeObject } from '../../src/store/objects.js';
-import { openStore } from '../../src/store/store.js';
-import { insertVersion } from '../../src/store/versions.js';
-import { makeProject, paramsOf } from './project.js';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { history } from '../../src/registry/history.js';
+import { markBad } from '../../src/registry/marks.js';
+import { promote } from '../../src/registry/promote.js';
+import { rollback } from '../../src/registry/rollback.js';
+import { show } from '../../src/registry/versions.js';
+import { objectPath } from '../../src/store/objects.js';
+import { addVersion, errorOf, makeProject, paramsOf, promotion } from './project.js';
 
-const VERSIONS = 8;
-const SCORES = { model: 40, operator: 40, bicubic: 30 };
+const who = () => ({ cwd, actor: 'tester', reason: null, params: paramsOf(cwd) });
 
-/** Versions that pass every gate; they share one stored file under roles of their own. */
-async function makeVersions(cwd: string): Promise<void> {
-  writeFileSync(join(cwd, 'weights'), 'weights');
-  const stored = await storeObject(cwd, join(cwd, 'weights'));
-  const store = openStore(cwd);
-  for (let count = 0; count < VERSIONS; count++) {
-    insertVersion(store, {
-      actor: 'tester',
-      scale: 4,
-      metrics: { psnr: SCORES, ssim: { model: 0.9, operator: 0.9, bicubic: 0.8 }, lpips: null },
-      datasetFingerprint: 'f',
-      codeVersion: '0',
-      gitCommit: null,
-      artifacts: [{ role: `role-${count}`, ...stored }],
-    });
-  }
-  store.close();
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  return work.then(
-    () => 'done',
-    (error: HndsrError) => error.code,
-  );
-}
-
-describe('rollback', () => {
-  it('goes back one replacement at a time, past what was rolled back or retired, in any order of moves', async () => {
-    const moves = fc.array(fc.constantFrom('promote', 'promote', 'rollback', 'archive'), { maxLength: 14 });
-    await fc.assert(
-      fc.asyncProperty(moves, async (sequence) => {
-        const cwd = makeProject();
-        try {
-          await makeVersions(cwd);
-          await follow(cwd, sequence);
-        } finally {
-          rmSync(cwd, { recursive: true, force: true });
-        }
-      }),
-      { numRuns: 20, seed: 1 },
-    );
-  });
+let cwd: string;
+beforeEach(() => {
+  cwd = makeProject();
+});
+afterEach(() => {
+  rmSync(cwd, { recursive: true, force: true });
 });
 
-/** Does each move, and the same on a stack of replaced versions, which must agree. */
-async function follow(cwd: string, sequence: readonly string[]): Promise<void> {
-  const who = { cwd, actor: 'tester', reason: null };
-  const params = paramsOf(cwd);
-  const replaced: number[] = [];
-  let production: number | undefined;
-  let next = 1;
-  for (const move of sequence) {
-    if (move === 'promote' && next <= VERSIONS) {
-      await promote({ ...who, version: next, to: 'production', params });
-      if (production !== undefined) replaced.push(production);
-      production = next++;
-    } else if (move === 'archive' && production !== undefined) {
-      await promote({ ...who, version: 'production', to: 'archived', params });
-      production = undefined;
-    } else if (move === 'rollback') {
-      const possible = production !== undefined && replaced.length > 0;
-      expect(await codeOf(rollback(who))).toBe(possible ? 'done' : 'VERSION_MISSING');
-      if (possible) production = replaced.pop();
-    }
-    const inProduction = list(cwd).filter(({ stage }) => stage === 'production');
-    expect(inProduction.map(({ version }) => version)).toEqual(production === undefined ? [] : [production]);
-  }
-}
+describe('rollback', () => {
+  it('brings back the version before, and never one that was rolled back itself', async () => {
+    const [first, second, third] = [await addVersion(cwd), await addVersion(cwd), await addVersion(cwd)];
+    for (const number of [first, second, third]) await promote(promotion(cwd, number!, 'production'));
+    const back = { ...who(), reason: 'seams' };
+    expect(await rollback(back)).toMatchObject({ restored: second, rolledBack: third });
+    expect(await rollback(back)).toMatchObject({ restored: first, rolledBack: second });
+    const error = await errorOf(rollback(back));
+    expect(error.code).toBe('VERSION_MISSING');
+    expect(show(cwd, 'production').version).toBe(first);
+    expect(history(cwd).filter(({ kind }) => kind === 'rolled-back')).toHaveLength(2);
+  });
+
+  it('says that nothing is in production', async () => {
+    await addVersion(cwd);
+    const error = await errorOf(rollback(who()));
+    expect(error.message).toBe('no version is in production');
+  });
+
+  it('asks the gates again, but for those against the version that is to go', async () => {
+    const [first, second] = [await addVersion(cwd), await addVersion(cwd, { psnr: 33 })];
+    await promote(promotion(cwd, first, 'production'));
+    await promote(promotion(cwd, second, 'production'));
+    const strict = { ...who(), params: paramsOf(cwd, 'registry.gates.production.metrics.psnr={min: 32}') };
+    const error = await errorOf(rollback(strict));
+    expect([error.code, error.exitCode]).toEqual(['GATE_NOT_MET', 3]);
+    expect(error.message).toContain('version 1, which was there before, was not brought back to production');
+    expect(error.message).toContain('NOT MET  psnr >= 32: 31.0000');
+    expect(show(cwd, 'production').version).toBe(second);
+    expect(show(cwd, first).history.at(-1)).toMatchObject({ kind: 'refused', toStage: 'production' });
+    // Version 1 is 2 dB worse than the one in production, which is beside the point.
+    const { verdicts } = await rollback(who());
+    expect(verdicts.map(({ gate }) => gate)).toEqual([
+      ...['psnr >= 26', 'ssim >= 0.75', 'lpips <= 0.3', 'psnr > bicubic', 'ssim > bicubic'],
+    ]);
+    expect(show(cwd, first).history.at(-1)).toMatchObject({
+      kind: 'restored',
+      gates: verdicts,
+      forced: false,
+    });
+  });
+
+  it('skips them where it is told to, with a reason that the history keeps', async () => {
+    const [first, second] = [await addVersion(cwd), await addVersion(cwd)];
+    await promote(promotion(cwd, first, 'production'));
+    await promote(promotion(cwd, second, 'production'));
+    const strict = { ...who(), params: paramsOf(cwd, 'registry.gates.production.metrics.psnr={min: 32}') };
+    expect((await errorOf(rollback({ ...strict, skipGates: true }))).code).toBe('USAGE');
+    await rollback({ ...strict, skipGates: true, reason: 'production is on fire' });
+    expect(show(cwd, first).history.at(-1)).toMatchObject({
+      ...{ kind: 'restored', gates: null, forced: true, reason: 'production is on fire' },
+    });
+  });
+
+  it('never goes to a version that was marked bad', async () => {
+    const [first, second, third] = [await addVersion(cwd), await addVersion(cwd), await addVersion(cwd)];
+    for (const number of [first, second, third]) await promote(promotion(cwd, number, 'production'));
+    markBad({ cwd, version: second, actor: 'tester', reason: 'seams' });
+    expect(await rollback(who())).toMatchObject({ restored: first, rolledBack: third });
+  });
+
+  it('changes nothing where the files of the version before were damaged', async () => {
+    const [first, second] = [await addVersion(cwd), await addVersion(cwd)];
+    await promote(promotion(cwd, first, 'production'));
+    await promote(promotion(cwd, second, 'production'));
+    const stored = objectPath(cwd, show(cwd, first).artifacts[0]!.sha256);
+    chmodSync(stored, 0o644);
+    writeFileSync(stored, 'damaged');
+    const before = history(cwd);
+    expect((await errorOf(rollback(who()))).code).toBe('HASH_MISMATCH');
+    expect(history(cwd)).toEqual(before);
+    expect(show(cwd, 'production').version).toBe(second);
+  });
+});

@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import { HndsrError } from '../../errors.js';
 import { action, numberFlag } from '../context.js';
 import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
+import { table } from '../render/table.js';
 
 const EXAMPLES = `
 Examples:
   hndsr bench train-step
   hndsr bench upscale --runs 3 --threads 1 --json
-  hndsr bench etl --input data/raw --scales 2,4,8 --json`;
+  hndsr bench etl --input data/raw --scales 2,4,8 --json
+  hndsr bench registry --versions 100 --metrics 10000`;
 
 interface BenchFlags extends DeviceFlags {
   runs: number;
@@ -58,6 +60,33 @@ function registerEtl(bench: Command): void {
     );
 }
 
+interface RegistryFlags {
+  versions: number;
+  metrics: number;
+  runs: number;
+}
+
+function registerRegistry(bench: Command): void {
+  const whole = (flag: string, most: number) => numberFlag(flag, 1, most, true);
+  bench
+    .command('registry')
+    .description('promote, list, show, lineage, history and uses on a large registry, as whole calls')
+    .option('--versions <count>', 'versions in it', whole('--versions', 1_000_000), 10_000)
+    .option('--metrics <count>', 'rows of metrics in it', whole('--metrics', 100_000_000), 1_000_000)
+    .option('--runs <count>', 'how often each call is timed', whole('--runs', 1000), 20)
+    .action(
+      action<RegistryFlags>(async (context, { versions, metrics, runs }) => {
+        const { benchRegistry } = await import('../../bench/registry.js');
+        const result = await benchRegistry({ versions, metrics, runs: Math.min(runs, versions) }, context);
+        const rows = result.calls.map(({ call, medianMs, worstMs }) => [
+          ...[call, medianMs.toFixed(1), worstMs.toFixed(1)],
+        ]);
+        const size = `${versions} versions, ${metrics} rows of metrics, ${(result.databaseBytes / 1e6).toFixed(0)} MB`;
+        context.print(result, `${table([['call', 'median, ms', 'worst, ms'], ...rows])}\n${size}`);
+      }),
+    );
+}
+
 export function register(program: Command): void {
   const bench = program
     .command('bench')
@@ -68,6 +97,7 @@ export function register(program: Command): void {
     )
     .addHelpText('after', EXAMPLES);
   registerEtl(bench);
+  registerRegistry(bench);
   for (const [name, description] of Object.entries(BENCHMARKS)) {
     withDeviceFlags(bench.command(name).description(description))
       .option('--runs <count>', 'runs that are timed', numberFlag('--runs', 1, 10_000, true), 20)

@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander';
 import { loadParams } from '../../config/params.js';
-import { action, collect, numberFlag, scaleFlag } from '../context.js';
+import { action, collect, scaleFlag } from '../context.js';
 
 interface ExportFlags {
   output: string;
   scale: number;
-  model?: number;
+  model?: string;
   checkpoints: boolean;
   overwrite: boolean;
   set: string[];
@@ -32,8 +32,7 @@ export function register(program: Command): void {
     )
     .option(
       '-m, --model <version>',
-      'a version of the registry (default: the one in production)',
-      numberFlag('--model', 1, 2 ** 31, true),
+      'a version of the registry: a number, `latest` or an alias (default: the one in production)',
     )
     .addOption(
       new Option('--checkpoints', "the best of the project's checkpoints, no version of the registry")
@@ -47,7 +46,6 @@ export function register(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(
       action<ExportFlags>(async (context, flags) => {
-        const source = flags.checkpoints ? 'checkpoints' : flags.model;
         const { exportModel } = await import('../../inference/export.js');
         const result = await exportModel(
           {
@@ -56,7 +54,8 @@ export function register(program: Command): void {
             output: flags.output,
             scale: flags.scale,
             overwrite: flags.overwrite,
-            ...(source === undefined ? {} : { source }),
+            checkpoints: flags.checkpoints,
+            ...(flags.model === undefined ? {} : { version: flags.model }),
           },
           context,
         );

@@ -1,8 +1,7 @@
-import { HndsrError } from '../../../errors.js';
 import type { CliContext } from '../../context.js';
 
 /** How a version can be named, for the help of every command that takes one. */
-export const VERSION_HELP = 'a number, `latest` or `production`';
+export const VERSION_HELP = 'a number, `latest`, `production` or an alias';
 
 export interface ActorFlags {
   actor?: string;
@@ -17,24 +16,19 @@ export interface EventLike {
   toStage: string;
   actor: string;
   reason: string | null;
+  forced: boolean;
 }
 
 /** One line for an event. */
-export function eventText({ at, version, kind, fromStage, toStage, actor, reason }: EventLike): string {
-  const from = fromStage === null ? '' : `${fromStage} -> `;
-  return `${at}  version ${version} ${kind}: ${from}${toStage}, by ${actor}${reason === null ? '' : ` (${reason})`}`;
+export function eventText(event: EventLike): string {
+  const { at, version, kind, fromStage, toStage, actor, reason, forced } = event;
+  const stages = fromStage === null || fromStage === toStage ? toStage : `${fromStage} -> ${toStage}`;
+  const why = reason === null ? '' : ` (${reason})`;
+  return `${at}  version ${version} ${kind}${forced ? ' BY FORCE' : ''}: ${stages}, by ${actor}${why}`;
 }
 
 /** Who does it: --actor, else the git identity, else the user. */
 export async function actorOf(context: CliContext, flag: string | undefined): Promise<string> {
   const { currentActor } = await import('../../../git.js');
   return flag ?? currentActor(context.cwd);
-}
-
-/** @throws HndsrError USAGE */
-export function versionName(text: string): number | 'latest' | 'production' {
-  if (text === 'latest' || text === 'production') return text;
-  const number = Number(text);
-  if (Number.isInteger(number) && number > 0) return number;
-  throw new HndsrError('USAGE', `VERSION ${text}: must be a number, \`latest\` or \`production\``);
 }

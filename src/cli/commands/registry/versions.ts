@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { action } from '../../context.js';
 import { table } from '../../render/table.js';
-import { eventText, VERSION_HELP, versionName } from './shared.js';
+import { eventText, VERSION_HELP } from './shared.js';
+
+const HEAD = ['version', 'stage', 'registered', 'scale', 'psnr', 'ssim', 'lpips', 'names'];
 
 export function addList(registry: Command): void {
   registry
@@ -11,19 +13,14 @@ export function addList(registry: Command): void {
       action(async (context) => {
         const { list } = await import('../../../registry/versions.js');
         const versions = list(context.cwd);
-        const rows = versions.map(({ version, stage, createdAt, scale, metrics }) => {
-          const { psnr, ssim } = metrics as { psnr?: { model: number }; ssim?: { model: number } };
-          return [
-            String(version),
-            stage,
-            createdAt,
-            `x${scale}`,
-            psnr?.model.toFixed(2) ?? '-',
-            ssim?.model.toFixed(4) ?? '-',
-          ];
-        });
-        const text = table([['version', 'stage', 'registered', 'scale', 'psnr', 'ssim'], ...rows]);
-        context.print(versions, versions.length === 0 ? 'no version is registered' : text);
+        const digits = (value: number | null, count: number): string => value?.toFixed(count) ?? '-';
+        const rows = versions.map(
+          ({ version, stage, createdAt, scale, psnr, ssim, lpips, aliases, tags }) => [
+            ...[String(version), stage, createdAt, `x${scale}`],
+            ...[digits(psnr, 2), digits(ssim, 4), digits(lpips, 4), [...aliases, ...tags].join(' ')],
+          ],
+        );
+        context.print(versions, versions.length === 0 ? 'no version is registered' : table([HEAD, ...rows]));
       }),
     );
 }
@@ -31,24 +28,72 @@ export function addList(registry: Command): void {
 export function addShow(registry: Command): void {
   registry
     .command('show')
-    .description('One version: its metrics, files and history.')
+    .description('One version: its metrics, files and history, or its model card.')
     .argument('<version>', VERSION_HELP)
+    .option('--card', 'the model card, in Markdown', false)
     .action(
-      action(async (context, _flags, name: string) => {
+      action<{ card: boolean }>(async (context, flags, name: string) => {
+        if (flags.card) {
+          const { card } = await import('../../../registry/card.js');
+          const text = card(context.cwd, name);
+          return context.print({ card: text }, text.trimEnd());
+        }
         const { show } = await import('../../../registry/versions.js');
-        const details = show(context.cwd, versionName(name));
-        const { version, stage, createdAt, actor, scale, metrics, artifacts, history, datasetFingerprint } =
-          details;
-        const lines = [
-          `version ${version}, ${stage}; registered ${createdAt} by ${actor}; x${scale}`,
-          `dataset ${datasetFingerprint}`,
-          ...artifacts.map(({ role, sha256, size }) => `${role}  ${sha256}  ${size} bytes`),
-          ...Object.entries(metrics)
-            .filter(([key]) => ['psnr', 'ssim', 'lpips'].includes(key))
-            .map(([key, value]) => `${key}  ${value === null ? 'not measured' : JSON.stringify(value)}`),
-          ...history.map(eventText),
-        ];
-        context.print(details, lines.join('\n'));
+        const details = show(context.cwd, name);
+        context.print(details, [...versionLines(details), ...details.history.map(eventText)].join('\n'));
       }),
     );
+}
+
+interface VersionLike {
+  version: number;
+  stage: string;
+  createdAt: string;
+  actor: string;
+  scale: number;
+  datasetFingerprint: string;
+  codeVersion: string;
+  gitCommit: string | null;
+  gitDirty: boolean | null;
+  licence: string | null;
+  intendedUse: string | null;
+  signature: object | null;
+  metrics: object;
+  aliases: string[];
+  tags: string[];
+  bad: string | null;
+  imported: { originalVersion: number; exportedAt: string; history: object[] } | null;
+  artifacts: { role: string; sha256: string; size: number; run?: number | null }[];
+}
+
+function commitText({ gitCommit, gitDirty }: VersionLike): string {
+  if (gitCommit === null) return 'no git commit';
+  return `commit ${gitCommit}${gitDirty === true ? ', with changes' : ''}`;
+}
+
+function versionLines(details: VersionLike): string[] {
+  const { version, stage, createdAt, actor, scale, aliases, tags, bad, licence, intendedUse, imported } =
+    details;
+  return [
+    `version ${version}, ${stage}; registered ${createdAt} by ${actor}; x${scale}`,
+    ...(bad === null ? [] : [`MARKED BAD: ${bad}`]),
+    ...(aliases.length === 0 ? [] : [`aliases ${aliases.join(', ')}`]),
+    ...(tags.length === 0 ? [] : [`tags ${tags.join(', ')}`]),
+    ...(imported === null
+      ? []
+      : [
+          `imported: version ${imported.originalVersion} of another registry, exported ${imported.exportedAt}; ` +
+            `${imported.history.length} events there (--json)`,
+        ]),
+    `licence ${licence ?? 'not stated'}; intended use ${intendedUse ?? 'not stated'}`,
+    `input ${details.signature === null ? 'not known' : JSON.stringify(details.signature)}`,
+    `dataset ${details.datasetFingerprint}`,
+    `hndsr ${details.codeVersion}; ${commitText(details)}`,
+    ...details.artifacts.map(
+      ({ role, sha256, size, run }) => `${role}  ${sha256}  ${size} bytes${run ? `  run ${run}` : ''}`,
+    ),
+    ...Object.entries(details.metrics)
+      .filter(([key]) => ['psnr', 'ssim', 'lpips', 'latency_ms'].includes(key))
+      .map(([key, value]) => `${key}  ${value === null ? 'not measured' : JSON.stringify(value)}`),
+  ];
 }
