@@ -33,7 +33,8 @@ export type RefusalReason =
   | 'too-many-pixels'
   | 'multi-page'
   | 'animated'
-  | 'unsupported-depth';
+  | 'unsupported-depth'
+  | 'unsupported-compression';
 
 /** An image that cannot be used, and why, in a form that fits behind "FILE: ". */
 export interface Refusal {
@@ -176,6 +177,7 @@ function endsEarly(bytes: Uint8Array, format: Container | undefined): boolean {
 
 /** A TIFF header points at a directory of 12-byte entries, which writers put at the end of the file. */
 function directoryIsOutside(buffer: Buffer): boolean {
+  if (buffer.length < 8) return true;
   const little = buffer[0] === 0x49;
   const start = little ? buffer.readUInt32LE(4) : buffer.readUInt32BE(4);
   if (start + 2 > buffer.length) return true;
@@ -232,7 +234,9 @@ const HINTS: Record<RefusalReason, string> = {
   'too-many-pixels': 'Raise the `max_pixels` limit in params.yaml if the memory allows it, or cut the image.',
   animated: 'Save the frame that you need as a file of its own.',
   'multi-page': 'Save the page that you need as a file of its own.',
-  'unsupported-depth': 'Convert it to 8 bits per sample first.',
+  'unsupported-depth': 'Convert it to samples of 8 or 16 bits first.',
+  'unsupported-compression':
+    'Write it again with deflate, LZW or no compression, for example with gdal_translate.',
 };
 
 async function readBytes(path: string, name: string): Promise<Uint8Array> {
