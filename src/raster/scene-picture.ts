@@ -4,11 +4,11 @@ import { type Refusal, refusalOf } from './image.js';
 import { loadSharp } from './load-sharp.js';
 import { decodePlainPng, plainPngSize } from './png.js';
 import type { PixelWindow } from './resample.js';
+import type { Samples } from './samples.js';
 import {
   type Colours,
   cutWindow,
   marksOf,
-  type Samples,
   type Scene,
   type SceneHeader,
   type SceneLimits,

@@ -2,18 +2,8 @@ import { open } from 'node:fs/promises';
 import type { Carried } from './carried.js';
 import type { RasterImage, Refusal } from './image.js';
 import type { PixelWindow } from './resample.js';
+import type { Samples } from './samples.js';
 import { openPicture } from './scene-picture.js';
-
-/** Samples as they are stored. */
-export type Samples =
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | Float32Array
-  | Float64Array;
 
 /** West, south, east, north in degrees; west is above east across 180 degrees. */
 export type Bounds = readonly [number, number, number, number];
@@ -99,13 +89,16 @@ export async function openScene(
   limits: SceneLimits,
   colours: Colours = 'srgb',
 ): Promise<Scene | Refusal> {
-  const start = await firstBytes(source);
-  const mark = Buffer.from(start).toString('latin1');
-  const isTiff = /^(II[*+]\0|MM\0[*+])/.test(mark);
-  if (!isTiff) return openPicture(source, limits, colours);
+  if (!(await isTiff(source))) return openPicture(source, limits, colours);
   // Loading it takes longer than reading a dozen tiles.
   const { openTiff } = await import('./tiff/scene-tiff.js');
   return openTiff(source, limits);
+}
+
+/** By its first bytes. */
+export async function isTiff(source: SceneSource): Promise<boolean> {
+  const mark = Buffer.from(await firstBytes(source)).toString('latin1');
+  return /^(II[*+]\0|MM\0[*+])/.test(mark);
 }
 
 async function firstBytes(source: SceneSource): Promise<Uint8Array> {
@@ -117,6 +110,11 @@ async function firstBytes(source: SceneSource): Promise<Uint8Array> {
   } finally {
     await file.close();
   }
+}
+
+/** Pixels without data can be told from others. */
+export function mayHaveGaps({ noData, opacity, dtype }: SceneHeader): boolean {
+  return noData !== undefined || opacity !== 'none' || dtype.startsWith('float');
 }
 
 /** The marks of a window, or nothing where all pixels have data. */

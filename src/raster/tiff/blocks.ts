@@ -1,25 +1,10 @@
 import type { GeoTIFFImage } from 'geotiff';
 import type { PixelWindow } from '../resample.js';
-import type { Samples } from '../scene.js';
+import { type Samples, samplesOf } from '../samples.js';
 import type { TiffBytes } from './bytes.js';
 import { type BlockForm, decodeBlock } from './codecs.js';
-import { PREDICTOR, undoFloating, undoHorizontal } from './predictor.js';
+import { integers, PREDICTOR, undoFloating, undoHorizontal } from './predictor.js';
 import { loadTag, numberOf } from './tags.js';
-
-const ARRAYS = {
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  float32: Float32Array,
-  float64: Float64Array,
-} as const;
-
-export function samplesOf(dtype: string, length: number): Samples {
-  return new ARRAYS[dtype as keyof typeof ARRAYS](length);
-}
 
 /** Decoded blocks that are kept, so that windows in one row of blocks decode each once. */
 const KEPT_BYTES = 2 ** 26;
@@ -227,11 +212,4 @@ function swapBytes(bytes: Uint8Array, size: number): void {
   if (size === 2) buffer.swap16();
   else if (size === 4) buffer.swap32();
   else buffer.swap64();
-}
-
-/** Differences of fractions are taken of their bits. */
-export function integers(values: Samples): Samples {
-  if (values instanceof Float32Array) return new Uint32Array(values.buffer);
-  if (values instanceof Float64Array) throw new Error('a horizontal predictor of 64-bit samples');
-  return values;
 }

@@ -1,4 +1,4 @@
-import type { Samples } from '../scene.js';
+import type { Samples } from '../samples.js';
 
 /** As of the tag Predictor: each sample as its difference to the one before, and the same for the bytes of fractions. */
 export const PREDICTOR = { none: 1, horizontal: 2, floating: 3 } as const;
@@ -48,4 +48,11 @@ export function applyFloating(bytes: Uint8Array, rowLength: number, stride: numb
     for (let index = rowBytes - 1; index >= stride; index--) planes[index]! -= planes[index - stride]!;
     bytes.set(planes, row);
   }
+}
+
+/** Differences of fractions are taken of their bits. */
+export function integers(values: Samples): Samples {
+  if (values instanceof Float32Array) return new Uint32Array(values.buffer);
+  if (values instanceof Float64Array) throw new Error('a horizontal predictor of 64-bit samples');
+  return values;
 }

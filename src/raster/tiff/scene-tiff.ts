@@ -3,11 +3,11 @@ import type { Carried } from '../carried.js';
 import type { Geography } from '../geography.js';
 import { type Refusal, refusalOf } from '../image.js';
 import type { PixelWindow } from '../resample.js';
+import type { Samples } from '../samples.js';
 import {
   cutWindow,
   marksOf,
   type Place,
-  type Samples,
   type Scene,
   type SceneHeader,
   type SceneLimits,

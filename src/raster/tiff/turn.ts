@@ -1,5 +1,5 @@
 import type { PixelWindow } from '../resample.js';
-import type { Samples } from '../scene.js';
+import type { Samples } from '../samples.js';
 
 /**
  * Pixels as a viewer shows them (TIFF 6.0, Orientation).
