@@ -1,4 +1,4 @@
-import { crc32, inflateSync } from 'node:zlib';
+import { crc32, deflateSync, inflateSync } from 'node:zlib';
 import type { RasterImage } from './image.js';
 import { deflateRows, unfilter } from './pixels.js';
 
@@ -6,10 +6,12 @@ import { deflateRows, unfilter } from './pixels.js';
  * A small writer, and a reader of the plainest kind, of PNG files (W3C, "Portable Network Graphics", third edition).
  * Tiles are many and small: there sharp takes twice to three times as long, mostly to get to work.
  */
-const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+export const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const HEADER_LENGTH = 13;
 const GREY = 0;
 const RGB = 2;
+/** Added to either. */
+const ALPHA = 4;
 /** Chunks that change no sample, or only how a viewer shows it. */
 const HARMLESS = new Set([
   'IHDR',
@@ -25,23 +27,35 @@ const HARMLESS = new Set([
   'hIST',
 ]);
 
+/** The content of the first chunk; depth in bits. */
+export function pngHeader(of: {
+  width: number;
+  height: number;
+  depth: number;
+  isRgb: boolean;
+  alpha: boolean;
+}): Buffer {
+  const header = Buffer.alloc(HEADER_LENGTH);
+  header.writeUInt32BE(of.width, 0);
+  header.writeUInt32BE(of.height, 4);
+  header[8] = of.depth;
+  header[9] = (of.isRgb ? RGB : GREY) + (of.alpha ? ALPHA : 0);
+  return header;
+}
+
 /** Bytes of a PNG file of pixels of 8 or 16 bits, one band or three. Equal pixels give equal bytes. */
 export function encodeTilePng(image: RasterImage): Uint8Array {
   const { width, height, bands, data } = image;
   if (bands !== 1 && bands !== 3) throw new RangeError(`a PNG file of ${bands} bands is not written`);
   const depth = data.BYTES_PER_ELEMENT;
-  const header = Buffer.alloc(HEADER_LENGTH);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  header[8] = depth * 8;
-  header[9] = bands === 1 ? GREY : RGB;
+  const header = pngHeader({ width, height, depth: depth * 8, isRgb: bands === 3, alpha: false });
   const bytes = data instanceof Uint8Array ? data : bigEndian(data);
   const pixels = deflateRows(bytes, bytes.length / height, bands * depth);
   return Buffer.concat([
-    SIGNATURE,
-    ...chunk('IHDR', [header]),
-    ...chunk('IDAT', pixels),
-    ...chunk('IEND', []),
+    PNG_SIGNATURE,
+    ...chunkParts('IHDR', [header]),
+    ...chunkParts('IDAT', pixels),
+    ...chunkParts('IEND', []),
   ]);
 }
 
@@ -50,7 +64,7 @@ function bigEndian(data: Uint16Array): Uint8Array {
 }
 
 /** Length and name, content, checksum. */
-function chunk(name: string, content: readonly Uint8Array[]): Uint8Array[] {
+function chunkParts(name: string, content: readonly Uint8Array[]): Uint8Array[] {
   const [start, end] = [Buffer.alloc(8), Buffer.alloc(4)];
   start.writeUInt32BE(
     content.reduce((total, { length }) => total + length, 0),
@@ -63,6 +77,15 @@ function chunk(name: string, content: readonly Uint8Array[]): Uint8Array[] {
     0,
   );
   return [start, ...content, end];
+}
+
+export function pngChunk(name: string, content: Uint8Array): Buffer {
+  return Buffer.concat(chunkParts(name, [content]));
+}
+
+/** A colour profile, under a name that says nothing. */
+export function profileChunk(icc: Uint8Array): Buffer {
+  return pngChunk('iCCP', Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(icc)]));
 }
 
 /**
@@ -113,7 +136,11 @@ interface Chunk {
 function plainChunks(bytes: Uint8Array): { width: number; height: number; chunks: Chunk[] } | undefined {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // Depth, colours, and the only ways to compress, filter and order.
-  if (view.length < 57 || !SIGNATURE.equals(view.subarray(0, 8)) || view.readUInt32BE(24) !== 0x08_02_00_00)
+  if (
+    view.length < 57 ||
+    !PNG_SIGNATURE.equals(view.subarray(0, 8)) ||
+    view.readUInt32BE(24) !== 0x08_02_00_00
+  )
     return undefined;
   const [width, height] = [view.readUInt32BE(16), view.readUInt32BE(20)];
   if (view[28] !== 0 || width === 0 || height === 0) return undefined;
