@@ -1,9 +1,19 @@
+import type { Location } from './errors.js';
+
 /**
  * Progress leaves the library as these values and is drawn by a renderer of the command line: a spinner on a
  * terminal, plain lines elsewhere, JSON lines with --json. They are plain data, so they cross threads.
  */
 export type HndsrEvent =
-  | { kind: 'message'; level: 'info' | 'warning' | 'debug'; text: string }
+  | {
+      kind: 'message';
+      level: 'info' | 'warning' | 'debug';
+      text: string;
+      /** For programs: what it is about, by a stable name; then the key and place that it names. */
+      code?: 'PARAM_UNREAD';
+      key?: string;
+      location?: Location;
+    }
   | {
       /** Work of known size; it may begin with some of it done already. */
       kind: 'progress';

@@ -5,6 +5,7 @@ export const PROJECT_STATE = '.hndsr';
 
 /** The pipeline's file, unless another is named. */
 export const PIPELINE_FILE = 'pipeline.yaml';
+export const PARAMS_FILE = 'params.yaml';
 
 export function storePath(cwd: string): string {
   return join(cwd, PROJECT_STATE, 'hndsr.db');

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path';
 import { HndsrError } from '../errors.js';
+import { PARAMS_FILE } from './project.js';
 import { isYamlThere, readYaml, type YamlFile } from './yaml.js';
-
-export const PARAMS_FILE = 'params.yaml';
 
 type Values = Record<string, unknown>;
 

@@ -6,7 +6,7 @@ import { FileHasher } from './file-hash.js';
 import { fingerprint } from './fingerprint.js';
 import type { HashCache } from './hash-cache.js';
 import { Lock } from './lock.js';
-import { StageMaker } from './make-stage.js';
+import { StageMaker, type Workspace } from './make-stage.js';
 import { withPipeline } from './open-pipeline.js';
 import { PreviousOutputs } from './previous-outputs.js';
 import type { Reason } from './reason.js';
@@ -16,6 +16,7 @@ import { selectForRepro } from './selection.js';
 import { Snapshot } from './snapshot.js';
 import type { Pipeline, Stage } from './stage.js';
 import { assessAll, inputsOf, readDependencies } from './status.js';
+import { tellUnreadParams } from './unread-params.js';
 
 export interface ReproOptions {
   cwd: string;
@@ -31,6 +32,8 @@ export interface ReproOptions {
   force?: boolean;
   /** False: run also what an earlier run made already; what it makes is still kept. */
   runCache?: boolean;
+  /** Ask the remote of the pipeline for runs that the cache does not have. */
+  pull?: boolean;
   /** Only tell what would run. */
   dry?: boolean;
   /** After a failure, still run what does not depend on the stage that failed. */
@@ -68,6 +71,7 @@ export interface StageOutcome {
 export async function repro(options: ReproOptions, context: JobContext = silent): Promise<StageOutcome[]> {
   return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
     const stages = selectForRepro(pipeline, options);
+    await tellUnreadParams(pipeline, cache, context.emit);
     if (options.dry) return plan(pipeline, stages, cache, options);
     const lock = await ReproLock.acquire(pipeline.cwd, {
       onWait: options.wait ? (holder) => tell(context, `waiting for ${holder}`) : undefined,
@@ -96,9 +100,20 @@ async function execute(
     hasher: new FileHasher(cwd, cache, options.signal),
     lock: Lock.read(lockPath, cache),
   };
-  const runCache = new RunCache(cwd, workspace.hasher, context.emit);
-  const maker = new StageMaker(workspace, runCache, await installShim(cwd), options, context);
-  return new Execution(workspace, maker, options, context).run(stages);
+  const source = options.pull ? await pullFrom(workspace, context) : undefined;
+  try {
+    const runCache = new RunCache(cwd, workspace.hasher, context.emit, source);
+    const maker = new StageMaker(workspace, runCache, await installShim(cwd), options, context);
+    return await new Execution(workspace, maker, options, context).run(stages);
+  } finally {
+    source?.close();
+  }
+}
+
+/** Loaded when it is asked for: it knows buckets. */
+async function pullFrom({ pipeline, hasher }: Workspace, context: JobContext) {
+  const { openRunSource } = await import('./remote/sync.js');
+  return openRunSource(pipeline, hasher, {}, context);
 }
 
 /** Puts right what a `repro` that was killed left. */

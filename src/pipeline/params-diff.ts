@@ -1,4 +1,4 @@
-import { PARAMS_FILE } from '../config/vars.js';
+import { PARAMS_FILE } from '../config/project.js';
 import { leavesOf, parseData } from './data-file.js';
 import { canonical } from './fingerprint.js';
 import { withPipeline } from './open-pipeline.js';

@@ -2,8 +2,9 @@ import { relative, resolve, sep } from 'node:path';
 import type { CacheConfig } from '../config/cache-config.js';
 import { OUTPUT_KINDS, type OutputKind } from '../config/output-kind.js';
 import type { NamedStage } from '../config/pipeline.js';
-import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
+import { PARAMS_FILE, PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
 import type { PlotFlags, StageConfig } from '../config/stage-config.js';
+import type { VarRead } from '../config/vars.js';
 import type { YamlFile } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 import { buildGraph, type Graph, withAncestors } from './graph.js';
@@ -76,6 +77,8 @@ export interface Pipeline extends Graph {
   file: YamlFile;
   /** The pipeline's lock file, absolute. */
   lockPath: string;
+  /** What its `${...}` took from params.yaml and other files. */
+  reads: readonly VarRead[];
   /** Where copies of outputs go, and how many of them stay. */
   cache: CacheConfig;
 }
@@ -92,15 +95,13 @@ export async function loadPipeline(
   path: string = PIPELINE_FILE,
   memory?: HashCache,
 ): Promise<Pipeline> {
-  const { folder, file, stages, cache } = await readPipelineConfig(cwd, path, memory);
+  const { folder, file, stages, reads, cache } = await readPipelineConfig(cwd, path, memory);
   const absolute = resolve(cwd, path);
   const lockPath = lockFileOf(absolute);
   const resolved = stages.map((stage) => resolveStage(folder, stage));
   for (const stage of resolved) refuseDangerousOutputs(folder, stage, file, [absolute, lockPath]);
-  return { cwd: folder, file, lockPath, cache, ...buildGraph(resolved, file) };
+  return { cwd: folder, file, lockPath, reads, cache, ...buildGraph(resolved, file) };
 }
-
-const PARAMS_FILE = 'params.yaml';
 
 function resolveStage(cwd: string, { name, key, config }: NamedStage): Stage {
   const folder = resolve(cwd, config.wdir);

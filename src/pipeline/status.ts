@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { HndsrError } from '../errors.js';
+import { type JobContext, silent } from '../events.js';
 import { FileHasher } from './file-hash.js';
 import { hashesOf, readEnvironment, type StageInputs } from './fingerprint.js';
 import { overlaps } from './graph.js';
@@ -8,6 +9,7 @@ import { withPipeline } from './open-pipeline.js';
 import { compareInputs, type Reason } from './reason.js';
 import { Snapshot } from './snapshot.js';
 import { type Pipeline, type Stage, type StagePath, selectStages } from './stage.js';
+import { tellUnreadParams } from './unread-params.js';
 
 export interface StageStatus {
   stage: string;
@@ -26,13 +28,17 @@ export interface StatusOptions {
 }
 
 /**
- * Which stages `repro` would run now, and why, in running order.
+ * Which stages `repro` would run now, and why, in running order. Params that nothing reads are told as warnings.
  * @throws HndsrError what `loadPipeline`, `selectStages` and `Lock.read` throw; CONFIG_INVALID for a param that is
  * not in params.yaml
  */
-export async function pipelineStatus(options: StatusOptions): Promise<StageStatus[]> {
+export async function pipelineStatus(
+  options: StatusOptions,
+  context: JobContext = silent,
+): Promise<StageStatus[]> {
   return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
     const stages = selectStages(pipeline, options.targets);
+    await tellUnreadParams(pipeline, cache, context.emit);
     const lock = Lock.read(pipeline.lockPath, cache);
     const hasher = new FileHasher(pipeline.cwd, cache, options.signal);
     return assessAll(pipeline, stages, new Snapshot(pipeline, hasher), lock);

@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FSWatcher } from 'chokidar';
 
 import { loadPipelineConfig } from '../config/pipeline.js';
-import { PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
-import { PARAMS_FILE } from '../config/vars.js';
+import { PARAMS_FILE, PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
 import { readsOf } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 import { type JobContext, silent } from '../events.js';

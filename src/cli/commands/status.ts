@@ -21,7 +21,7 @@ export function register(program: Command): void {
       action<PipelineFlag>(async (context, { file }, targets: string[]) => {
         const { pipelineStatus } = await import('../../pipeline/status.js');
         const { cwd, signal } = context;
-        const statuses = await pipelineStatus({ cwd, file, targets, signal });
+        const statuses = await pipelineStatus({ cwd, file, targets, signal }, context);
         const told = statuses.map(({ reasons, ...status }) => ({
           ...status,
           reasons: reasons.map((reason) => ({ ...reason, text: describeReason(reason) })),
