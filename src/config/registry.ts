@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { canarySchema } from './canary.js';
 
 /** Where versions stand unless a team names its own stages. */
 export const DEFAULT_STAGES = [
@@ -65,6 +66,7 @@ export const registrySchema = z
     gates: z.record(z.string(), gate).default({}),
     /** A version that no trusted key has signed is not loaded. */
     require_signature: z.boolean().default(false),
+    canary: canarySchema.prefault({}),
     /** What the model card says of every version, unless `registry register` is told otherwise. */
     card: z
       .strictObject({

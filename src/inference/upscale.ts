@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { checkWritable, writeAtomic } from '../atomic.js';
+import type { Engine } from '../compute/engine.js';
 import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
@@ -9,9 +10,21 @@ import type { JobContext } from '../events.js';
 import { Predictor } from '../models/predictor.js';
 import type { SamplingOptions } from '../models/sampler.js';
 import { scaleWarning } from '../models/trained-scales.js';
+import { windowStarts } from '../models/windows.js';
 import { encodePng, fromUnit, readImage, toUnit } from '../raster/image.js';
+import type { FloatRaster } from '../raster/resample.js';
 import type { VersionName } from '../store/find-version.js';
+import { hashFile } from '../store/objects.js';
+import { openStore } from '../store/store.js';
 import { registeredModel } from './registered-model.js';
+import {
+  type Answer,
+  chooseVersion,
+  recordAnswer,
+  recordFailure,
+  recordShadow,
+  type ShadowResult,
+} from './serving.js';
 
 export interface UpscaleOptions {
   cwd: string;
@@ -23,8 +36,10 @@ export interface UpscaleOptions {
   scale: number;
   sampling: SamplingOptions;
   seed: number;
-  /** A version of the registry; the one in production unless set. */
+  /** A version of the registry; the one in production, or the canary for its share of the inputs, unless set. */
   version?: VersionName;
+  /** The canary runs too; its answer is compared with the one in production's, which is what is written. */
+  shadow?: boolean;
   overwrite: boolean;
   compute?: ComputeChoice;
 }
@@ -35,6 +50,7 @@ export interface UpscaleResult {
   height: number;
   version: number;
   seconds: number;
+  shadow?: ShadowResult;
 }
 
 /**
@@ -52,31 +68,68 @@ export async function upscale(
 /** `upscale` in the calling thread. */
 export async function upscaleJob(options: UpscaleOptions, context: JobContext): Promise<UpscaleResult> {
   const began = performance.now();
-  const { params, scale, sampling, seed } = options;
-  const input = resolve(options.cwd, options.input);
-  const output = resolve(options.cwd, options.output);
+  const { params, scale, cwd } = options;
+  const input = resolve(cwd, options.input);
+  const output = resolve(cwd, options.output);
   checkOutput(output, options);
   const image = await readImage(input, { maxPixels: params.upscale.max_pixels });
   checkSize(image.width * scale * image.height * scale, options);
   await checkWritable(output);
-  const { version, checkpoints } = await registeredModel(options.cwd, params, options.version);
+  const inputSha256 = await hashFile(input);
+  const low = { data: toUnit(image), width: image.width, height: image.height, bands: image.bands };
+  const store = openStore(cwd);
+  let engine: Engine | undefined;
+  try {
+    const choice = chooseVersion(store, inputSha256, {
+      shadow: options.shadow ?? false,
+      ...(options.version === undefined ? {} : { wanted: options.version }),
+    });
+    const selection = await selectEngine(options.compute);
+    engine = selection.engine;
+    const { version } = choice;
+    const text = `version ${version}, ${describeSelection(selection)}`;
+    context.emit({ kind: 'message', level: 'info', text });
+    const answer = await answerOf(engine, version, low, options, context).catch((error: unknown) => {
+      recordFailure(store, choice, inputSha256, error);
+      throw error;
+    });
+    const { picture } = answer;
+    await writeAtomic(output, await encodePng(fromUnit(picture.data, picture.width, picture.height)));
+    const number = recordAnswer(store, choice, inputSha256, low, answer);
+    const result = { output, width: picture.width, height: picture.height, version };
+    const seconds = (performance.now() - began) / 1000;
+    if (choice.shadow === null) return { ...result, seconds };
+    const shadowAnswer = () => answerOf(selection.engine, choice.shadow!, low, options, context);
+    const served = { number: number!, picture };
+    const shadow = await recordShadow(store, choice, inputSha256, low, served, shadowAnswer);
+    return { ...result, seconds, shadow };
+  } finally {
+    store.close();
+    await engine?.dispose();
+  }
+}
+
+/** Loads a version and runs it. */
+async function answerOf(
+  engine: Engine,
+  version: number,
+  low: FloatRaster,
+  { cwd, params, sampling, seed, scale }: UpscaleOptions,
+  context: JobContext,
+): Promise<Answer> {
+  const { checkpoints } = await registeredModel(cwd, params, version);
   const warning = scaleWarning(`version ${version}`, checkpoints, scale);
   if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
-  const selection = await selectEngine(options.compute);
-  const { engine } = selection;
-  const text = `version ${version}, ${describeSelection(selection)}`;
-  context.emit({ kind: 'message', level: 'info', text });
-  try {
-    const predictor = await Predictor.create(engine, checkpoints, params.upscale.batch);
-    const low = { data: toUnit(image), width: image.width, height: image.height, bands: image.bands };
-    const settings = { ...sampling, seed, scale, overlap: params.upscale.overlap, withOperator: false };
-    const found = await predictor.predict(low, settings, context, 'upscaling');
-    await writeAtomic(output, await encodePng(fromUnit(found.model, found.width, found.height)));
-    const seconds = (performance.now() - began) / 1000;
-    return { output, width: found.width, height: found.height, version, seconds };
-  } finally {
-    await engine.dispose();
-  }
+  const predictor = await Predictor.create(engine, checkpoints, params.upscale.batch);
+  const { overlap } = params.upscale;
+  const settings = { ...sampling, seed, scale, overlap, withOperator: false };
+  const began = performance.now();
+  const { model: data, width, height } = await predictor.predict(low, settings, context, 'upscaling');
+  const seconds = (performance.now() - began) / 1000;
+  const { crop } = checkpoints.diffusion;
+  const along = (length: number): number => windowStarts(length, crop, Math.min(overlap, crop - 1)).length;
+  const picture = { data, width, height, bands: low.bands };
+  return { picture, seconds, tiles: along(width) * along(height) };
 }
 
 function checkOutput(output: string, options: UpscaleOptions): void {

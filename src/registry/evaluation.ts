@@ -7,7 +7,7 @@ import type { TileScore } from '../store/tile-scores.js';
 const scores = z.object({ model: z.number(), operator: z.number(), bicubic: z.number() });
 
 /** What the registry reads of the metrics.json that `hndsr evaluate` writes; other keys are kept as they are. */
-const evaluationSchema = z.looseObject({
+export const evaluationSchema = z.looseObject({
   psnr: scores,
   ssim: scores,
   lpips: scores.nullable(),

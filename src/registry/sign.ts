@@ -8,7 +8,8 @@ import {
   invalidSignature,
   statementOf,
 } from '../store/signatures.js';
-import { openStore } from '../store/store.js';
+import { openStore, type Store } from '../store/store.js';
+import { listVersions } from '../store/versions.js';
 import { readPrivateKey } from './keys.js';
 import { verify } from './verify.js';
 import { withStore } from './versions.js';
@@ -53,7 +54,18 @@ export async function sign(options: SignOptions): Promise<{ version: number; key
  * @throws HndsrError SIGNATURE_INVALID if the version was changed after one of them; KEY_INVALID
  */
 export function verifySignatures(cwd: string, version: number): CheckedSignature[] {
-  const found = withStore(cwd, (store) => checkSignatures(cwd, store, version));
+  return withStore(cwd, (store) => allValid(cwd, store, version));
+}
+
+/** The same of every version. @returns how many signatures there are */
+export function verifyAllSignatures(cwd: string): number {
+  return withStore(cwd, (store) =>
+    listVersions(store).reduce((sum, { version }) => sum + allValid(cwd, store, version).length, 0),
+  );
+}
+
+function allValid(cwd: string, store: Store, version: number): CheckedSignature[] {
+  const found = checkSignatures(cwd, store, version);
   const broken = found.find(({ valid }) => !valid);
   if (broken !== undefined) throw invalidSignature(version, broken.key);
   return found;

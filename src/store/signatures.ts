@@ -30,7 +30,9 @@ export interface CheckedSignature extends Omit<Signature, 'publicKey' | 'signatu
  * who registered it are of one project's registry, and not signed.
  */
 export function statementOf(store: Store, version: number): string {
-  const { scale, metrics, datasetFingerprint, codeVersion, gitCommit } = getVersion(store, version)!;
+  const known = getVersion(store, version)!;
+  const { scale, metrics, datasetFingerprint, codeVersion, gitCommit, gitDirty } = known;
+  const { licence, intendedUse, signature } = known;
   const artifacts = artifactsOf(store, version).map(({ role, sha256, size }) => ({ role, sha256, size }));
   return canonicalJson({
     format: 'hndsr-version-1',
@@ -40,6 +42,10 @@ export function statementOf(store: Store, version: number): string {
     datasetFingerprint,
     codeVersion,
     gitCommit,
+    gitDirty,
+    licence,
+    intendedUse,
+    signature,
   });
 }
 
@@ -84,11 +90,6 @@ export function checkSignatures(cwd: string, store: Store, version: number): Che
       key.id === rest.key && verify(null, statement, key.object, Buffer.from(signature, 'base64'));
     return { ...rest, valid, trustedAs: known?.name ?? null };
   });
-}
-
-/** Whether a trusted key has signed what the version is now. */
-export function hasTrustedSignature(cwd: string, store: Store, version: number): boolean {
-  return checkSignatures(cwd, store, version).some(({ valid, trustedAs }) => valid && trustedAs !== null);
 }
 
 /** @throws HndsrError SIGNATURE_REQUIRED, SIGNATURE_INVALID, KEY_INVALID unless a trusted key has signed the version */

@@ -12,7 +12,10 @@ export type EventKind =
   | 'aliased'
   | 'alias-removed'
   | 'tagged'
-  | 'tag-removed';
+  | 'tag-removed'
+  | 'canary-started'
+  | 'canary-raised'
+  | 'canary-stopped';
 
 export interface VersionEvent {
   version: number;

@@ -161,6 +161,14 @@ export function productionVersion({ database }: Store): Version | undefined {
   return asVersion(row as VersionRow | undefined);
 }
 
+/** The newest version in a stage. */
+export function versionInStage({ database }: Store, stage: string): Version | undefined {
+  const row = database
+    .prepare('SELECT * FROM versions WHERE stage = ? ORDER BY version DESC LIMIT 1')
+    .get(stage);
+  return asVersion(row as VersionRow | undefined);
+}
+
 type Score = number | null;
 type SummaryRow = [number, string, number, string, string, number, string, Score, Score, Score];
 

@@ -174,6 +174,8 @@ describe('other gates', () => {
   it('require_signature: an unsigned version is refused', async () => {
     gate('{ require_signature: true }');
     const version = await addVersion(cwd);
-    expect(await judge(version)).toEqual([{ gate: 'signed by a trusted key', value: null, passed: false }]);
+    expect(await judge(version)).toEqual([
+      { gate: 'signed by a trusted key', value: null, passed: false, note: 'it has no signature' },
+    ]);
   });
 });

@@ -9,7 +9,7 @@ import { encodePng } from '../../src/raster/image.js';
 import { register } from '../../src/registry/register.js';
 import { canonicalJson } from '../../src/store/signatures.js';
 import { PROGRAM, type Result } from '../cli/tiny-project.js';
-import { makeProject, registration, writeModel } from './project.js';
+import { makeProject, registration, setRegistry, writeModel } from './project.js';
 import { addUsableVersion } from './usable-model.js';
 
 let cwd: string;
@@ -147,6 +147,20 @@ describe('registry.require_signature', () => {
     database.prepare("UPDATE signatures SET signature = 'AAAA'").run();
     database.close();
     expect(await refused(...upscale, '--overwrite')).toContain('1 error SIGNATURE_INVALID');
+  });
+
+  it('can be asked of one stage alone, as a gate', async () => {
+    await addVersion();
+    await done('registry', 'keygen');
+    setRegistry(cwd, '  gates:\n    staging: { require_signature: true }\n');
+    const promote = ['registry', 'promote', '1', '--to', 'staging'];
+    const gate = 'NOT MET  signed by a trusted key';
+    expect(await refused(...promote)).toContain(`${gate} (it has no signature)`);
+    await done('registry', 'sign', '1');
+    expect(await refused(...promote)).toContain(`${gate} (no key that signed it is trusted)`);
+    await done('registry', 'trust', `${privateKey()}.pub`, '--name', 'Ada');
+    expect(await done(...promote)).toContain('met  signed by a trusted key (by Ada)');
+    expect(await done('registry', 'verify')).toContain('1 signatures are valid');
   });
 
   it('believes no key that the store alone calls by a trusted name', async () => {

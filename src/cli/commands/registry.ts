@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addCanary } from './registry/canary.js';
 import { addGc } from './registry/gc.js';
 import { addHistory, addWhoWas } from './registry/history.js';
 import { addLineage, addUses } from './registry/lineage.js';
@@ -47,5 +48,6 @@ export function register(program: Command): void {
   addWhoWas(registry);
   addVerify(registry);
   addSignatures(registry);
+  addCanary(registry);
   addGc(registry);
 }

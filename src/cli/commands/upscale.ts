@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { loadParams } from '../../config/params.js';
 import { action, collect, numberFlag, scaleFlag } from '../context.js';
 import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
@@ -11,6 +11,7 @@ interface UpscaleFlags extends DeviceFlags {
   steps?: number;
   eta?: number;
   seed?: number;
+  shadow: boolean;
   overwrite: boolean;
   set: string[];
 }
@@ -51,6 +52,14 @@ export function register(program: Command): void {
       numberFlag('--eta', 0, 1),
     )
     .option('--seed <number>', 'of the noise (default: seed)', numberFlag('--seed', 0, 2 ** 32 - 1, true))
+    .addOption(
+      new Option(
+        '--shadow',
+        'run the canary too and record how it differs; what is written is by the version in production',
+      )
+        .default(false)
+        .conflicts('model'),
+    )
     .option('--overwrite', 'replace the output if it exists', false)
     .option('-S, --set <key=value>', 'override a key of params.yaml (repeatable)', collect, [])
     .addHelpText('after', EXAMPLES)
@@ -72,6 +81,7 @@ export function register(program: Command): void {
               eta: flags.eta ?? eta,
             },
             seed: flags.seed ?? params.seed,
+            shadow: flags.shadow,
             overwrite: flags.overwrite,
             compute: computeChoice(flags),
             ...(flags.model === undefined ? {} : { version: flags.model }),
@@ -79,10 +89,22 @@ export function register(program: Command): void {
           context,
         );
         const { output, width, height, version, seconds } = result;
-        context.print(
-          result,
-          `${output}: ${width}x${height} by version ${version} in ${seconds.toFixed(1)} s`,
-        );
+        const lines = [`${output}: ${width}x${height} by version ${version} in ${seconds.toFixed(1)} s`];
+        if (result.shadow !== undefined) lines.push(shadowText(result.shadow));
+        context.print(result, lines.join('\n'));
       }),
     );
+}
+
+function shadowText({
+  version,
+  agreement,
+  failure,
+}: {
+  version: number;
+  agreement: number | null;
+  failure: string | null;
+}): string {
+  const found = failure === null ? `differs by ${agreement!.toFixed(1)} dB` : `failed with ${failure}`;
+  return `shadow: version ${version} ${found}`;
 }

@@ -6,22 +6,23 @@ export function addVerify(registry: Command): void {
   registry
     .command('verify')
     .description(
-      "Hashes a version's files again and checks its signatures, or without one checks the history's chain and all files; exits 1 if anything was " +
-        'changed.',
+      "Hashes a version's files again and checks its signatures, or without a version checks the history's chain and " +
+        'all files and signatures; exits 1 if anything was changed.',
     )
     .argument('[version]', VERSION_HELP)
     .action(
       action(async (context, _flags, name: string | undefined) => {
         const { verify, verifyAll } = await import('../../../registry/verify.js');
+        const { verifyAllSignatures, verifySignatures } = await import('../../../registry/sign.js');
         if (name === undefined) {
-          const state = await verifyAll(context.cwd);
-          const { versions, files, events, head } = state;
+          const state = { ...(await verifyAll(context.cwd)), signatures: verifyAllSignatures(context.cwd) };
+          const { versions, files, events, head, signatures } = state;
           return context.print(
             state,
-            `${versions} versions: ${files} files have their hashes; ${events} events are chained, the last is ${head}`,
+            `${versions} versions: ${files} files have their hashes; ${signatures} signatures are valid; ` +
+              `${events} events are chained, the last is ${head}`,
           );
         }
-        const { verifySignatures } = await import('../../../registry/sign.js');
         const { version, artifacts } = await verify(context.cwd, name);
         const signatures = verifySignatures(context.cwd, version);
         const lines = [
