@@ -22,7 +22,8 @@ Examples:
   hndsr registry lineage production
   hndsr registry history production
   hndsr registry who-was production --at 2026-03-01T12:00Z
-  hndsr registry verify`;
+  hndsr registry verify
+  hndsr registry rollback --reason "seams on snow"`;
 
 export function register(program: Command): void {
   const registry = program
