@@ -2,12 +2,12 @@ import type { Params } from '../config/params.js';
 import type { Bounds, Gate } from '../config/registry.js';
 import { HndsrError } from '../errors.js';
 import { findVersion } from '../store/find-version.js';
+import { trustOf } from '../store/signatures.js';
 import type { Store } from '../store/store.js';
 import { badReason } from '../store/version-events.js';
 import type { Version } from '../store/versions.js';
 import { compareTiles, type Tiles } from './compare.js';
 import type { Evaluation } from './evaluation.js';
-import { signedByTrusted } from './signed.js';
 
 /** What one gate says of one version. */
 export interface GateVerdict {
@@ -160,7 +160,7 @@ function datasetVerdicts(wanted: string, version: Version, context: GateContext)
 }
 
 function signatureVerdicts({ version }: Version, { cwd, store }: GateContext): GateVerdict[] {
-  const { trusted, note } = signedByTrusted(cwd, store, version);
+  const { trusted, note } = trustOf(cwd, store, version);
   return [{ gate: 'signed by a trusted key', value: null, passed: trusted, note }];
 }
 

@@ -1,4 +1,5 @@
 import { findVersion, type VersionName } from '../store/find-version.js';
+import { type Import, importOf } from '../store/imports.js';
 import { aliasesOf, tagsOf } from '../store/names.js';
 import { openStore, type Store } from '../store/store.js';
 import { badReason, eventsOf, type VersionEvent } from '../store/version-events.js';
@@ -17,6 +18,8 @@ export interface VersionDetails extends Version {
   bad: string | null;
   artifacts: Artifact[];
   history: VersionEvent[];
+  /** Where it was imported from; null of a version that was registered here. */
+  imported: Import | null;
 }
 
 /** Opens a project's store for the time of one call. */
@@ -54,5 +57,6 @@ export function showIn(store: Store, name: VersionName): VersionDetails {
     bad: badReason(store, number) ?? null,
     artifacts: artifactsOf(store, number),
     history: eventsOf(store, number),
+    imported: importOf(store, number) ?? null,
   };
 }

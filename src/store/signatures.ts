@@ -92,6 +92,19 @@ export function checkSignatures(cwd: string, store: Store, version: number): Che
   });
 }
 
+/** Whether a trusted key has signed what the version is now, and who did or what is amiss. */
+export function trustOf(cwd: string, store: Store, version: number): { trusted: boolean; note: string } {
+  const found = checkSignatures(cwd, store, version);
+  const trusted = found.find(({ valid, trustedAs }) => valid && trustedAs !== null);
+  if (trusted !== undefined) return { trusted: true, note: `by ${trusted.trustedAs}` };
+  if (found.length === 0) return { trusted: false, note: 'it has no signature' };
+  const isChanged = found.every(({ valid }) => !valid);
+  return {
+    trusted: false,
+    note: isChanged ? 'it was changed after it was signed' : 'no key that signed it is trusted',
+  };
+}
+
 /** @throws HndsrError SIGNATURE_REQUIRED, SIGNATURE_INVALID, KEY_INVALID unless a trusted key has signed the version */
 export function requireTrustedSignature(cwd: string, store: Store, version: number): void {
   const found = checkSignatures(cwd, store, version);

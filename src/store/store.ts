@@ -74,7 +74,12 @@ export function openStoreToRead(cwd: string): Store {
   return { database, write: (change) => database.transaction(change)(), close: () => void database.close() };
 }
 
-function asStoreError(error: unknown, path: string, busyMilliseconds: number): unknown {
+/** Turns what SQLite says of the file at `path` into the error a user can act on; anything else as asWriteError does. */
+export function asStoreError(
+  error: unknown,
+  path: string,
+  busyMilliseconds: number = BUSY_MILLISECONDS,
+): unknown {
   if (error instanceof HndsrError) return error;
   const code = String((error as { code?: unknown }).code ?? '');
   if (isBusy(error)) {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addArchive } from './registry/archive.js';
 import { addCanary } from './registry/canary.js';
 import { addGc } from './registry/gc.js';
 import { addHistory, addWhoWas } from './registry/history.js';
@@ -23,6 +24,12 @@ Examples:
   hndsr registry history production
   hndsr registry who-was production --at 2026-03-01T12:00Z
   hndsr registry verify
+  hndsr registry keygen --key signing-key.pem
+  hndsr registry sign production --key signing-key.pem
+  hndsr registry trust signing-key.pem.pub --name Ada
+  hndsr registry export registry.tar
+  hndsr registry backup registry.db
+  hndsr registry gc --dry
   hndsr registry rollback --reason "seams on snow"`;
 
 export function register(program: Command): void {
@@ -50,5 +57,6 @@ export function register(program: Command): void {
   addVerify(registry);
   addSignatures(registry);
   addCanary(registry);
+  addArchive(registry);
   addGc(registry);
 }

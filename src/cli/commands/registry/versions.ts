@@ -62,6 +62,7 @@ interface VersionLike {
   aliases: string[];
   tags: string[];
   bad: string | null;
+  imported: { originalVersion: number; exportedAt: string; history: object[] } | null;
   artifacts: { role: string; sha256: string; size: number; run?: number | null }[];
 }
 
@@ -71,12 +72,19 @@ function commitText({ gitCommit, gitDirty }: VersionLike): string {
 }
 
 function versionLines(details: VersionLike): string[] {
-  const { version, stage, createdAt, actor, scale, aliases, tags, bad, licence, intendedUse } = details;
+  const { version, stage, createdAt, actor, scale, aliases, tags, bad, licence, intendedUse, imported } =
+    details;
   return [
     `version ${version}, ${stage}; registered ${createdAt} by ${actor}; x${scale}`,
     ...(bad === null ? [] : [`MARKED BAD: ${bad}`]),
     ...(aliases.length === 0 ? [] : [`aliases ${aliases.join(', ')}`]),
     ...(tags.length === 0 ? [] : [`tags ${tags.join(', ')}`]),
+    ...(imported === null
+      ? []
+      : [
+          `imported: version ${imported.originalVersion} of another registry, exported ${imported.exportedAt}; ` +
+            `${imported.history.length} events there (--json)`,
+        ]),
     `licence ${licence ?? 'not stated'}; intended use ${intendedUse ?? 'not stated'}`,
     `input ${details.signature === null ? 'not known' : JSON.stringify(details.signature)}`,
     `dataset ${details.datasetFingerprint}`,
