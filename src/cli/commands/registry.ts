@@ -29,7 +29,8 @@ Examples:
   hndsr registry trust signing-key.pem.pub --name Ada
   hndsr registry export registry.tar
   hndsr registry backup registry.db
-  hndsr registry gc --dry`;
+  hndsr registry gc --dry
+  hndsr registry rollback --reason "seams on snow"`;
 
 export function register(program: Command): void {
   const registry = program
