@@ -27,7 +27,7 @@ afterEach(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
-/** Blobs of its own for each name, with a texture: neighbours are never equal. */
+/** Blobs of its own for each name, with a texture: neighbours are hardly ever equal. */
 function scene(name: string, side = 128): RasterImage & { data: Uint8Array } {
   const random = Random.from(1, name);
   const waves = Array.from({ length: 12 }, () => [random.uniform(), random.uniform(), random.uniform() * 6]);
@@ -36,7 +36,7 @@ function scene(name: string, side = 128): RasterImage & { data: Uint8Array } {
     const [x, y] = [Math.floor(index / 3) % side, Math.floor(index / 3 / side)];
     let sum = 0;
     for (const [a, b, phase] of waves) sum += Math.sin((a! - 0.5) * x * 0.6 + (b! - 0.5) * y * 0.6 + phase!);
-    data[index] = Math.max(1, Math.min(254, 110 + 12 * sum + (index % 3) * 9 + ((x * 5 + y * 3) % 8) * 4));
+    data[index] = Math.max(1, Math.min(254, 110 + 7 * sum + (index % 3) * 9 + ((x * 5 + y * 3) % 8) * 4));
   }
   return { width: side, height: side, bands: 3, data };
 }
@@ -132,7 +132,7 @@ describe('pixels without data', () => {
     for (let batch = 0; batch < 6; batch++) {
       const { image } = await patches.random('train', Random.from(batch, 'windows'));
       for (let window = 0; window < settings.batch; window++) {
-        expect(equalNeighbours(image.data as Float32Array, window * 32 * 32 * 3, 32)).toBe(0);
+        expect(equalNeighbours(image.data as Float32Array, window * 32 * 32 * 3, 32)).toBeLessThan(16);
       }
     }
   });
@@ -153,7 +153,7 @@ describe('pixels without data', () => {
   });
 });
 
-/** Pixels that equal the one to the right or below in all bands: empty ones do. */
+/** Pixels that equal the one to the right or below in all bands: empty ones do, 31 in a row of them at least. */
 function equalNeighbours(data: Float32Array, from: number, side: number): number {
   const same = (a: number, b: number): boolean =>
     [0, 1, 2].every((band) => data[from + a * 3 + band] === data[from + b * 3 + band]);
