@@ -68,7 +68,11 @@ function arrowType(name: string): DataType {
 }
 
 /** The row of a tile. */
-export function tileRow(tile: TileRecord & TileFacts, split: Split, stratum: string | undefined): CatalogRow {
+export function tileRow(
+  tile: Partial<TileRecord> & TileFacts & Pick<TileRecord, 'id' | 'path'>,
+  split: Split,
+  stratum: string | undefined,
+): CatalogRow {
   return { ...known(tile), id: tile.id, path: tile.path, split, stratum: stratum ?? null };
 }
 
@@ -118,7 +122,7 @@ function known(tile: Partial<TileRecord & TileFacts>): CatalogRow {
 }
 
 /** Rows that are a table at a time: what bounds the memory of a large catalogue. */
-const ROWS_AT_ONCE = 2000;
+const ROWS_AT_ONCE = 1000;
 
 /**
  * Writes rows as a Parquet file (Snappy), by way of Arrow tables, and flushes it to the disk. Equal rows give equal

@@ -7,19 +7,19 @@ import { datasetFolder, stateFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { type ImageInput, openInput } from '../inputs/input.js';
-import type { InputImage } from '../inputs/input-image.js';
 import { SIDECAR_FILE } from '../inputs/sidecar.js';
-import { MANIFEST_FILE, type Manifest, type Split } from '../raster/dataset.js';
-import { buildDataset, TilesGone } from './build-dataset.js';
+import { MANIFEST_FILE, type ManifestHead, type Split } from '../raster/dataset.js';
+import { buildDataset } from './build-dataset.js';
 import { findDuplicates } from './duplicates.js';
-import type { MadeTile } from './image-part.js';
 import { TileMakerPool } from './image-threads.js';
 import { checkLeaks } from './leaks.js';
 import { keyOf, makeTiles, removeUnused, tileSettings } from './make-tiles.js';
 import { countRejects, type RejectCounts } from './outcomes.js';
+import { TilesGone } from './place-tiles.js';
 import type { RejectReason, RejectRecord, TileRecord } from './records.js';
 import { replaceFolder } from './replace-folder.js';
 import { type PlacedTile, placeTiles, sourceFinder } from './split.js';
+import { TileTable } from './tile-table.js';
 import { WorkState } from './work-state.js';
 
 export interface EtlOptions {
@@ -125,7 +125,7 @@ async function run(job: Job): Promise<EtlResult> {
     notes: { build: key, split: splitKey(params), result: JSON.stringify(result) },
   });
   await removeUnused(state, new Set(input.images.map(({ path }) => path)), gathered.ids, scales);
-  context.emit({ kind: 'done', task: 'etl', text: `${manifest.tiles.length} tiles in ${output}` });
+  context.emit({ kind: 'done', task: 'etl', text: `${placed.length} tiles in ${output}` });
   return { ...result, images };
 }
 
@@ -142,7 +142,7 @@ async function make({ params, input, state, makers, context }: Job): Promise<num
 }
 
 interface Built {
-  manifest: Manifest;
+  manifest: ManifestHead;
   gathered: Gathered;
   placed: PlacedTile[];
   counts: RejectCounts;
@@ -184,7 +184,7 @@ async function build(job: Job, images: { read: number }): Promise<Built> {
 
 type Remembered = Omit<EtlResult, 'images'>;
 
-function resultOf({ output, input }: Job, manifest: Manifest, rejects: RejectCounts): Remembered {
+function resultOf({ output, input }: Job, manifest: ManifestHead, rejects: RejectCounts): Remembered {
   const { train, validation, test } = manifest.counts;
   return {
     dataset: output,
@@ -248,6 +248,7 @@ function gather({ input, params, state }: Job): Gathered {
     unflushed: new Set(),
     ids: new Set(),
   };
+  const table = new TileTable();
   for (const image of input.images) {
     const source = sourceOf(image.path, image.fields);
     for (const { tiles, rejects, isFlushed } of state.results(image.path)) {
@@ -256,22 +257,11 @@ function gather({ input, params, state }: Job): Gathered {
         gathered.ids.add(made.id);
         if (made.isSource) gathered.isSource.add(made.id);
         if (!isFlushed) gathered.unflushed.add(made.id);
-        gathered.tiles.push(recordOf(made, image, source));
+        gathered.tiles.push(table.add(made, image, source));
       }
     }
   }
   return gathered;
-}
-
-/** What of a tile is held; what a list or tiles.csv says goes before what the file itself does. */
-function recordOf(made: MadeTile, { path, fields }: InputImage, source: string): TileRecord {
-  const { id, window, sha256, content, width, height, depth, perceptualHash, emptyShare } = made;
-  const { bounds, extent, crs } = made;
-  const { latitude = made.latitude, longitude = made.longitude, sensor = made.sensor } = fields;
-  return {
-    ...{ id, path, window, source, sha256, content, width, height, depth, perceptualHash, emptyShare },
-    ...{ latitude, longitude, bounds, extent, crs, sensor, fields },
-  };
 }
 
 function placeAll(

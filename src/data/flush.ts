@@ -8,15 +8,20 @@ const FILES_AT_ONCE = 4;
 /** From so many files on, one call for the whole file system is quicker than one for each. */
 const MANY_FILES = 64;
 
+/** Files that may be many. */
+export interface Files {
+  count: number;
+  paths: Iterable<string>;
+}
+
 /**
  * Brings files, and the entries of folders, to the disk. Each fsync waits for the file system's journal; Linux' syncfs
  * does that once for all of them. Node has no such call, so coreutils' `sync` makes it.
  * @param folders that the files lie in
  */
-export async function flushFiles(files: readonly string[], folders: readonly string[]): Promise<void> {
-  if (process.platform === 'linux' && files.length >= MANY_FILES && (await syncFileSystem(folders[0]!)))
-    return;
-  await mapConcurrently(files, FILES_AT_ONCE, async (path) => {
+export async function flushFiles({ count, paths }: Files, folders: readonly string[]): Promise<void> {
+  if (process.platform === 'linux' && count >= MANY_FILES && (await syncFileSystem(folders[0]!))) return;
+  await mapConcurrently([...paths], FILES_AT_ONCE, async (path) => {
     const file = await open(path, 'r');
     try {
       await file.sync();

@@ -4,6 +4,8 @@ import { Budget } from '../pool.js';
 import { makePart, type PartAnswer, type PartJob, type TileSettings } from './image-part.js';
 import type { TileAnswer, TileAssignment, TileRequest } from './image-thread.js';
 
+/** What a thread may hold of objects that soon go: of pixels it holds none there, and else it would grow to 48. */
+const YOUNG_MEGABYTES = 12;
 /** Decoded pixels that are held at a time, by all threads together: about 400 MB of 8-bit RGB. */
 const PIXEL_BUDGET = 2 ** 27;
 /** Jobs that a thread has at hand: while some wait for a decoder, or answers are on their way, it works on others. */
@@ -95,7 +97,10 @@ class ThreadedTileMakers implements TileMakers {
   }
 
   private start(workerData: TileAssignment): Thread {
-    const worker = new Worker(new URL('image-thread.js', import.meta.url), { workerData });
+    const worker = new Worker(new URL('image-thread.js', import.meta.url), {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES },
+    });
     const wanted = new Map<number, Wanted>();
     worker.on('message', (answers: TileAnswer[]) => {
       for (const message of answers) {

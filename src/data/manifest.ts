@@ -1,8 +1,15 @@
 import type { Params } from '../config/params.js';
 import { HndsrError } from '../errors.js';
-import { createManifest, type Manifest, SPLITS, type Tile } from '../raster/dataset.js';
+import { type Manifest, type ManifestHead, manifestHead, SPLITS, type Tile } from '../raster/dataset.js';
 import type { TileRecord } from './records.js';
 import type { PlacedTile } from './split.js';
+
+/** A dataset's manifest, whose tiles are made one after the other: all at once are most of what it takes. */
+export interface ManifestPlan {
+  head: ManifestHead;
+  /** In order of id. */
+  tiles(): Iterable<Tile>;
+}
 
 /**
  * The manifest of the tiles that were placed.
@@ -13,11 +20,15 @@ export function manifestOf(
   rejected: number,
   params: Params,
   hasPairs: boolean,
-): Manifest {
+): ManifestPlan {
   const { seed, data, training } = params;
   const { scale, scales, materialize, degradation, split, bands, value_range, tile } = data;
   const { min_standard_deviation, max_saturated, max_empty, near_duplicate_bits } = data;
-  const manifest = createManifest({
+  const sorted = placed.toSorted((a, b) => (a.tile.id < b.tile.id ? -1 : 1));
+  function* tiles(): Generator<Tile> {
+    for (const { tile, split, stratum } of sorted) yield tileOf(tile, split, stratum);
+  }
+  const head = manifestHead({
     scale,
     scales: hasPairs ? [scale] : (scales ?? [scale]),
     materialized: materialize || hasPairs,
@@ -27,12 +38,12 @@ export function manifestOf(
       ...{ split, bands, value_range, tile, crop: training.crop },
       ...{ min_standard_deviation, max_saturated, max_empty, near_duplicate_bits },
     },
-    tiles: placed.map(({ tile, split, stratum }) => tileOf(tile, split, stratum)),
+    tiles: tiles(),
     rejected,
   });
-  const empty = SPLITS.filter((name) => manifest.counts[name] === 0);
-  if (empty.length === 0) return manifest;
-  throw emptySplit(empty, manifest.counts, split.method);
+  const empty = SPLITS.filter((name) => head.counts[name] === 0);
+  if (empty.length === 0) return { head, tiles };
+  throw emptySplit(empty, head.counts, split.method);
 }
 
 const UNITS: Record<Params['data']['split']['method'], { are: string; change: string }> = {
@@ -74,20 +85,19 @@ function tileOf(record: TileRecord, split: Tile['split'], stratum: string | unde
   };
 }
 
-/** The manifest as JSON, some tiles at a time: as one text that of very many is larger than all else. */
-export function* manifestText(manifest: Manifest): Generator<string> {
-  const { tiles, ...rest } = manifest;
-  const whole = JSON.stringify({ ...rest, tiles: [] }, null, 2);
+/** The manifest as JSON, some tiles at a time. */
+export function* manifestText({ head, tiles }: ManifestPlan): Generator<string> {
   const end = '[]\n}';
-  yield whole.slice(0, -end.length);
-  if (tiles.length === 0) return yield `${end}\n`;
-  for (let start = 0; start < tiles.length; start += TILES_AT_ONCE) {
-    const texts = tiles.slice(start, start + TILES_AT_ONCE).map((tile) => {
-      const lines = JSON.stringify(tile, null, 2).replaceAll('\n', '\n    ');
-      return `    ${lines}`;
-    });
-    yield `${start === 0 ? '[' : ','}\n${texts.join(',\n')}`;
+  yield JSON.stringify({ ...head, tiles: [] }, null, 2).slice(0, -end.length);
+  let texts: string[] = [];
+  let start = '[';
+  for (const tile of tiles()) {
+    texts.push(`    ${JSON.stringify(tile, null, 2).replaceAll('\n', '\n    ')}`);
+    if (texts.length < TILES_AT_ONCE) continue;
+    yield `${start}\n${texts.join(',\n')}`;
+    [texts, start] = [[], ','];
   }
+  if (texts.length > 0) yield `${start}\n${texts.join(',\n')}`;
   yield '\n  ]\n}\n';
 }
 

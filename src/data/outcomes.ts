@@ -2,7 +2,7 @@ import type { InputImage, InputReject } from '../inputs/input-image.js';
 import type { CatalogRow } from './catalog.js';
 import { rejectRow, tileRow } from './catalog.js';
 import type { MadeTile } from './image-part.js';
-import type { RejectReason, RejectRecord } from './records.js';
+import type { RejectReason, RejectRecord, TileRecord } from './records.js';
 import type { PlacedTile } from './split.js';
 import { tileId } from './tile-id.js';
 import type { WorkState } from './work-state.js';
@@ -39,7 +39,7 @@ export function* outcomesOf({ images, placed, dropped, missing, state }: Outcome
     .sort((a, b) => compare(a.path, b.path) || compare(a.id, b.id));
   const outcomeOf = (made: MadeTile): Outcome => {
     const one = placedById.get(made.id);
-    if (one !== undefined) return { row: tileRow({ ...made, ...one.tile }, one.split, one.stratum) };
+    if (one !== undefined) return { row: tileRow(withFields(made, one.tile), one.split, one.stratum) };
     const { sha256, width, height, bands, dtype } = made;
     return rejected({ sha256, width, height, bands, dtype, known: made, ...droppedById.get(made.id)! });
   };
@@ -54,6 +54,12 @@ export function* outcomesOf({ images, placed, dropped, missing, state }: Outcome
     yield* found.sort((a, b) => compare(a.row.id, b.row.id));
   }
   for (; next < left.length; next++) yield rejected(left[next]!);
+}
+
+/** What a list or tiles.csv says goes before what the file itself does. */
+function withFields(made: MadeTile, { source, latitude, longitude, sensor, fields }: TileRecord) {
+  const { captureDate = made.captureDate } = fields;
+  return { ...made, source, latitude, longitude, sensor, captureDate };
 }
 
 function rejected(reject: RejectRecord): Outcome {

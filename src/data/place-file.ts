@@ -11,17 +11,21 @@ const WAYS: readonly Way[] = ['clone', 'link', 'copy'];
 export class FilePlacer {
   private way = 0;
 
+  /** Whether all files so far are links: then their bytes are on the disk if they were there before. */
+  get links(): boolean {
+    return WAYS[this.way] === 'link';
+  }
+
   /**
    * Waits for the system: a link takes less time than going to another thread for it.
-   * @returns how it was done; the bytes of a link are on the disk if they were there before
    * @throws what writing throws; nothing may be at `to` yet
    */
-  place(from: string, to: string): Way {
+  place(from: string, to: string): void {
     for (;;) {
       const way = WAYS[this.way]!;
       try {
         place(way, from, to);
-        return way;
+        return;
       } catch (error) {
         if (way === 'copy' || !refusesWay(error)) throw error;
         this.way = Math.max(this.way, WAYS.indexOf(way) + 1);

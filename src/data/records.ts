@@ -57,7 +57,7 @@ export interface TileRecord {
   source: string;
   /** Of the image's bytes. */
   sha256: string;
-  /** SHA-256 of the tile's size and samples: equal for equal pictures in different files. */
+  /** Of the SHA-256 of the tile's size and samples 128 bits: equal for equal pictures in different files. */
   content: string;
   width: number;
   height: number;

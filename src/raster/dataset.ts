@@ -99,17 +99,26 @@ type Fingerprinted = Omit<Manifest, 'version' | 'fingerprint' | 'counts'>;
 
 /** The manifest of these tiles, sorted by id, with its counts and fingerprint. */
 export function createManifest(content: Fingerprinted & { rejected: number }): Manifest {
-  const { rejected, settings, ...low } = content;
   const tiles = content.tiles.toSorted((a, b) => compare(a.id, b.id));
-  const count = (split: Split): number => tiles.filter((tile) => tile.split === split).length;
-  return {
-    version: MANIFEST_VERSION,
-    fingerprint: datasetFingerprint(content),
-    ...low,
-    settings,
-    counts: { train: count('train'), validation: count('validation'), test: count('test'), rejected },
-    tiles,
-  };
+  return { ...manifestHead({ ...content, tiles }), tiles };
+}
+
+/** A manifest without its tiles, which are looked at one after the other: there may be very many. */
+export type ManifestHead = Omit<Manifest, 'tiles'>;
+
+/** @param content its tiles in order of id */
+export function manifestHead(
+  content: Omit<Fingerprinted, 'tiles'> & { tiles: Iterable<Tile>; rejected: number },
+): ManifestHead {
+  const { rejected, settings, tiles, ...low } = content;
+  const counts = { train: 0, validation: 0, test: 0, rejected };
+  const leaves: string[] = [];
+  for (const tile of tiles) {
+    counts[tile.split]++;
+    leaves.push(leafOf(tile));
+  }
+  const fingerprint = rootOf(leaves, { ...low, settings });
+  return { version: MANIFEST_VERSION, fingerprint, ...low, settings, counts };
 }
 
 /**
@@ -117,13 +126,17 @@ export function createManifest(content: Fingerprinted & { rejected: number }): M
  * together with all settings. It depends on neither the machine, the folder nor the order in which files were found.
  */
 export function datasetFingerprint(content: Fingerprinted): string {
+  return rootOf(content.tiles.toSorted((a, b) => compare(a.id, b.id)).map(leafOf), content);
+}
+
+/** The first byte tells a leaf from a node, so that no list of tiles can be passed off as another. */
+function leafOf({ id, sha256, window, split }: Tile): string {
+  return digest('\0', JSON.stringify([id, sha256, window.x, window.y, window.width, window.height, split]));
+}
+
+function rootOf(leaves: readonly string[], content: Omit<Fingerprinted, 'tiles'>): string {
   const { scale, scales, materialized, degradation, seed, settings } = content;
-  // The first byte tells a leaf from a node, so that no list of tiles can be passed off as another.
-  let level = content.tiles
-    .toSorted((a, b) => compare(a.id, b.id))
-    .map(({ id, sha256, window, split }) =>
-      digest('\0', JSON.stringify([id, sha256, window.x, window.y, window.width, window.height, split])),
-    );
+  let level = leaves;
   while (level.length > 1) {
     const above: string[] = [];
     for (let index = 0; index < level.length; index += 2) {
