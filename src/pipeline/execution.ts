@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
@@ -26,7 +27,9 @@ export class Execution {
   }
 
   async run(stages: readonly Stage[]): Promise<StageOutcome[]> {
-    const { jobs = 1, gpus = 1, keepGoing } = this.options;
+    const { jobs = 1, gpus = 1, keepGoing, signal } = this.options;
+    // Every stage that runs listens to it.
+    if (signal !== undefined) setMaxListeners(0, signal);
     this.checkAll(stages, { slots: jobs, gpu: gpus });
     const waits = waitsAmong(this.workspace.pipeline, stages);
     const tasks = stages.map(({ name, resources, mutex }) => ({
@@ -44,14 +47,16 @@ export class Execution {
 
   /** What can be known to be wrong now is told now, not after the first hours of work. */
   private checkAll(stages: readonly Stage[], capacity: Capacity): void {
-    const outs = stages.flatMap((stage) => stage.outs);
+    const { pipeline } = this.workspace;
+    const among = new Map(stages.map((stage) => [stage.name, stage]));
     for (const stage of stages) {
       if (stage.resources.gpu > capacity.gpu) throw this.tooFewGpus(stage, capacity.gpu);
       this.snapshot.params(stage);
       if (stage.frozen) continue;
+      const before = pipeline.upstream.get(stage.name)!.flatMap((name) => among.get(name)?.outs ?? []);
       for (const dep of stage.deps) {
-        if (existsSync(dep.absolute) || outs.some((out) => overlaps(out.absolute, dep.absolute))) continue;
-        throw dependencyMissing(this.workspace.pipeline, stage, dep);
+        if (existsSync(dep.absolute) || before.some((out) => overlaps(out.absolute, dep.absolute))) continue;
+        throw dependencyMissing(pipeline, stage, dep);
       }
     }
   }

@@ -6,7 +6,7 @@ import { FileHasher } from './file-hash.js';
 import { fingerprint } from './fingerprint.js';
 import type { HashCache } from './hash-cache.js';
 import { Lock } from './lock.js';
-import { StageMaker } from './make-stage.js';
+import { StageMaker, type Workspace } from './make-stage.js';
 import { withPipeline } from './open-pipeline.js';
 import { PreviousOutputs } from './previous-outputs.js';
 import type { Reason } from './reason.js';
@@ -32,6 +32,8 @@ export interface ReproOptions {
   force?: boolean;
   /** False: run also what an earlier run made already; what it makes is still kept. */
   runCache?: boolean;
+  /** Ask the remote of the pipeline for runs that the cache does not have. */
+  pull?: boolean;
   /** Only tell what would run. */
   dry?: boolean;
   /** After a failure, still run what does not depend on the stage that failed. */
@@ -98,9 +100,20 @@ async function execute(
     hasher: new FileHasher(cwd, cache, options.signal),
     lock: Lock.read(lockPath, cache),
   };
-  const runCache = new RunCache(cwd, workspace.hasher, context.emit);
-  const maker = new StageMaker(workspace, runCache, await installShim(cwd), options, context);
-  return new Execution(workspace, maker, options, context).run(stages);
+  const source = options.pull ? await pullFrom(workspace, context) : undefined;
+  try {
+    const runCache = new RunCache(cwd, workspace.hasher, context.emit, source);
+    const maker = new StageMaker(workspace, runCache, await installShim(cwd), options, context);
+    return await new Execution(workspace, maker, options, context).run(stages);
+  } finally {
+    source?.close();
+  }
+}
+
+/** Loaded when it is asked for: it knows buckets. */
+async function pullFrom({ pipeline, hasher }: Workspace, context: JobContext) {
+  const { openRunSource } = await import('./remote/sync.js');
+  return openRunSource(pipeline, hasher, {}, context);
 }
 
 /** Puts right what a `repro` that was killed left. */

@@ -82,17 +82,22 @@ export class Lock {
    * @param stages all stages of pipeline.yaml
    */
   async write(stage: string, entry: LockEntry, stages: readonly string[]): Promise<void> {
+    await this.writeAll({ [stage]: entry }, stages);
+  }
+
+  /** As `write`, for several at once. */
+  async writeAll(entries: Readonly<Record<string, LockEntry>>, stages: readonly string[]): Promise<void> {
     const known = new Set(stages);
-    const before = this.entries.get(stage);
-    this.put(stage, entry);
+    const before = Object.keys(entries).map((stage) => [stage, this.entries.get(stage)] as const);
+    for (const [stage, entry] of Object.entries(entries)) this.put(stage, entry);
     for (const name of this.entries.keys()) if (!known.has(name)) this.entries.delete(name);
     const sorted = [...this.entries].sort(([one], [other]) => (one < other ? -1 : 1));
     const texts = sorted.map(([name, value]) => this.textOf(name, value));
     try {
       await writeAtomic(this.path, `${HEADER}stages:\n${texts.join('')}`);
     } catch (error) {
-      // The stage has failed by this; one that ends after it must not write its entry.
-      this.put(stage, before);
+      // The stages have failed by this; one that ends after them must not write their entries.
+      for (const [stage, entry] of before) this.put(stage, entry);
       throw error;
     }
   }

@@ -8,7 +8,7 @@ import type { HashCache } from './hash-cache.js';
 import type { Lock, LockEntry, LockedContent } from './lock.js';
 import { PreviousOutputs } from './previous-outputs.js';
 import { describeReason, type Reason } from './reason.js';
-import type { RunCache } from './run-cache.js';
+import { isRepeatable, type RunCache } from './run-cache.js';
 import { Snapshot } from './snapshot.js';
 import type { Pipeline, Stage } from './stage.js';
 import { runStage } from './stage-run.js';
@@ -106,7 +106,7 @@ export class StageMaker {
     if (this.options.force || this.options.runCache === false) return undefined;
     const outs = await this.runCache.restore(stage, key);
     // It may have put some in place before it found that others are damaged.
-    if (outs === undefined) await previous.beginAgain();
+    if (outs === undefined && isRepeatable(stage)) await previous.beginAgain();
     return outs;
   }
 

@@ -89,7 +89,7 @@ it('runs the stages of a template, each with its own entry and log, and all of t
   expect(await project.ran()).toEqual(['join']);
   expect(await project.read('all')).toBe('north\nsouth/west\n');
   expect(await project.read('hndsr.lock')).toContain('\n  split@south/west:\n');
-  expect(await project.read('.hndsr/logs/split@south%2fwest.log')).toContain('$ mkdir');
+  expect(await project.read('.hndsr/logs/split@south%2Fwest.log')).toContain('$ mkdir');
   await project.replace('pipeline.yaml', 'echo ${item}', 'printf "%s\\n" ${item}');
   expect(await project.ran({ targets: ['split@north'] })).toEqual(['split@north']);
 });

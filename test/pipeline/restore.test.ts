@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { chmod, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Project } from './project.js';
+import { Project, temporaryFolder } from './project.js';
 
 let project: Project;
 beforeEach(async () => {
@@ -91,5 +91,30 @@ describe('repro', () => {
     await project.write('in.txt', 'two\n');
     expect(await project.restored()).toEqual(['make', 'use']);
     expect(await project.read('out/made.txt')).toBe('two\n');
+  });
+});
+
+describe('repro --pull', () => {
+  it('takes what another machine made from the remote, and runs what it does not have', async () => {
+    const remote = join(await temporaryFolder(), 'remote');
+    const pipeline = `cache: {remote: ${remote}}${await project.read('pipeline.yaml')}`;
+    await project.write('pipeline.yaml', pipeline);
+    await project.repro();
+    const pushed = await project.run('push');
+    expect(pushed.code, pushed.stderr).toBe(0);
+    const other = await Project.create({ 'in.txt': 'one\n', 'pipeline.yaml': pipeline });
+    const { code, stdout, stderr } = await other.run('repro', '--pull', '-j', '2');
+    expect(code, stderr).toBe(0);
+    expect(stdout).toBe('0 stages ran, 2 restored, 0 unchanged.\n');
+    expect(await other.read('out/made.txt')).toBe('one\n');
+    await other.write('in.txt', 'of its own\n');
+    expect(await other.ran({ pull: true })).toEqual(['make', 'use']);
+  });
+
+  it('without a remote is an error, and runs nothing', async () => {
+    const { code, stderr } = await project.run('repro', '--pull');
+    expect(code).toBe(2);
+    expect(stderr).toContain('error REMOTE_NOT_SET: no remote is named\n');
+    expect(await project.read('trace')).toBe('make\nuse\nmake\nuse\n');
   });
 });

@@ -7,7 +7,8 @@ const EXAMPLES = `
 Examples:
   hndsr bench train-step
   hndsr bench upscale --runs 3 --threads 1 --json
-  hndsr bench etl --input data/raw --scales 2,4,8 --json`;
+  hndsr bench etl --input data/raw --scales 2,4,8 --json
+  hndsr bench pipeline --runs 1 --files 100 --megabytes 10 --stages 50 --json`;
 
 interface BenchFlags extends DeviceFlags {
   runs: number;
@@ -58,6 +59,49 @@ function registerEtl(bench: Command): void {
     );
 }
 
+interface PipelineFlags {
+  runs: number;
+  files: number;
+  megabytes: number;
+  stages: number;
+}
+
+function registerPipeline(bench: Command): void {
+  const whole = (flag: string) => numberFlag(flag, 1, 1_000_000, true);
+  bench
+    .command('pipeline')
+    .description(
+      'whole processes of status, repro and --help on generated projects, beside wireit and sha256sum',
+    )
+    .option('--runs <count>', 'runs that are timed', whole('--runs'), 9)
+    .option('--files <count>', 'dependency files of 10 kB', whole('--files'), 10_000)
+    .option('--megabytes <count>', 'what is hashed for the first time', whole('--megabytes'), 1000)
+    .option('--stages <count>', 'stages of the generated pipeline', whole('--stages'), 5000)
+    .action(
+      action<PipelineFlags>(async (context, { runs, files, megabytes, stages }) => {
+        const { benchPipeline } = await import('../../bench/pipeline/pipeline.js');
+        const result = await benchPipeline({ runs, files, megabytes, stages }, context);
+        const ms = (value: number): string => `${value.toFixed(0)} ms`;
+        const { wireitMs, statusMs, firstHashMs, sha256sumMs } = result;
+        const besideWireit =
+          wireitMs === null
+            ? 'not installed'
+            : `${ms(wireitMs)}, ${(wireitMs / statusMs).toFixed(1)} times as long`;
+        context.print(
+          result,
+          [
+            `an empty Node program: ${ms(result.nodeMs)}; --help: ${ms(result.helpMs)}`,
+            `status, ${files} files, nothing to do: ${ms(statusMs)} (wireit: ${besideWireit})`,
+            `repro, own pipeline, nothing to do: ${ms(result.reproMs)}`,
+            `first hash of ${megabytes} MB: ${ms(firstHashMs)} (sha256sum, two processes: ${ms(sha256sumMs)}, ` +
+              `ratio ${(sha256sumMs / firstHashMs).toFixed(2)})`,
+            `status, ${stages} stages: ${ms(result.graphMs)}, the first time ${ms(result.firstGraphMs)}`,
+          ].join('\n'),
+        );
+      }),
+    );
+}
+
 export function register(program: Command): void {
   const bench = program
     .command('bench')
@@ -68,6 +112,7 @@ export function register(program: Command): void {
     )
     .addHelpText('after', EXAMPLES);
   registerEtl(bench);
+  registerPipeline(bench);
   for (const [name, description] of Object.entries(BENCHMARKS)) {
     withDeviceFlags(bench.command(name).description(description))
       .option('--runs <count>', 'runs that are timed', numberFlag('--runs', 1, 10_000, true), 20)

@@ -22,6 +22,7 @@ interface ReproFlags extends PipelineFlag {
   dry: boolean;
   force: boolean;
   runCache: boolean;
+  pull: boolean;
   singleItem: boolean;
   downstream: boolean;
   keepGoing: boolean;
@@ -51,6 +52,7 @@ export function register(program: Command): void {
       '--no-run-cache',
       'run a stage also where an earlier run made the same; what it makes is still kept',
     )
+    .option('--pull', 'take runs that the cache does not have from the remote of pipeline.yaml', false)
     .option('-s, --single-item', 'the named stages alone, without those they depend on', false)
     .option('--downstream', 'the named stages and those that depend on them', false)
     .option('-k, --keep-going', 'after a failure, still run what does not depend on that stage', false)
