@@ -1,7 +1,11 @@
-import { Command, CommanderError } from 'commander';
+import { createRequire } from 'node:module';
+import type { Command } from 'commander';
 import { ExitCode, HndsrError } from '../errors.js';
 import { packageVersion } from '../version.js';
 import { printError } from './render/error.js';
+
+// Not by `import`: to look through a CommonJS package for what it exports takes longer than the rest of `--help`.
+const commander = createRequire(import.meta.url)('commander') as typeof import('commander');
 
 /** What a command's module exports: it adds itself, with its flags and help, to the program. */
 export interface CommandModule {
@@ -103,14 +107,15 @@ export async function main(argv: string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : ExitCode.done;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
+    if (error instanceof commander.CommanderError)
+      return error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
     printError(error, json, verbose);
     return error instanceof HndsrError ? error.exitCode : ExitCode.failed;
   }
 }
 
 async function createProgram(argv: string[]): Promise<Command> {
-  const program = new Command('hndsr')
+  const program = new commander.Command('hndsr')
     .description('Satellite-image super-resolution, from imagery to a promoted model and upscaled images.')
     .version(packageVersion())
     .option('-C, --directory <dir>', 'work in this project folder', '.')

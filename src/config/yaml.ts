@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { CORE_SCHEMA, load, mergeTag } from 'js-yaml';
 import type { Document, Node } from 'yaml';
 import type { z } from 'zod';
 import { HndsrError, type Location } from '../errors.js';
@@ -105,7 +104,19 @@ export function parseYamlValue(text: string): unknown {
   return quick === undefined ? yamlWithPlaces().parse(text) : quick.value;
 }
 
-const SCHEMA = CORE_SCHEMA.withTags([mergeTag]);
+let quickLoad: ((text: string) => unknown) | undefined;
+
+/** Loaded when it is needed, too: of files that did not change it is not. */
+function quickYaml(): (text: string) => unknown {
+  if (quickLoad === undefined) {
+    const { CORE_SCHEMA, load, mergeTag } = createRequire(import.meta.url)(
+      'js-yaml',
+    ) as typeof import('js-yaml');
+    const schema = CORE_SCHEMA.withTags([mergeTag]);
+    quickLoad = (text) => load(text, { schema });
+  }
+  return quickLoad;
+}
 
 /**
  * js-yaml, which takes a fifth of the time, reads every file that is right; `yaml`, which knows places, reads those
@@ -115,7 +126,7 @@ const SCHEMA = CORE_SCHEMA.withTags([mergeTag]);
 function loadQuickly(text: string): { value: unknown } | undefined {
   if (text.startsWith('%') || text.includes('\n%')) return undefined;
   try {
-    return { value: load(text, { schema: SCHEMA }) };
+    return { value: quickYaml()(text) };
   } catch {
     return undefined;
   }

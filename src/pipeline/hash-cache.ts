@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { PROJECT_STATE } from '../config/project.js';
@@ -34,7 +35,7 @@ export class HashCache {
   ) {}
 
   static async open(cwd: string): Promise<HashCache> {
-    const { default: Database } = await import('better-sqlite3');
+    const Database = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3;
     const path = join(cwd, PROJECT_STATE, 'pipeline.db');
     for (const attempt of ['as it is', 'anew']) {
       try {

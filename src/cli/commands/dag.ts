@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { action } from '../context.js';
 import { PIPELINE_FLAG, type PipelineFlag } from '../pipeline-flag.js';
 
@@ -25,7 +25,7 @@ export function register(program: Command): void {
     .description('Draws the stages of pipeline.yaml, each below those it comes after.')
     .addHelpText('after', EXAMPLES)
     .option(...PIPELINE_FLAG)
-    .addOption(new Option('--mermaid', 'as a Mermaid flowchart').default(false).conflicts('svg'))
+    .addOption(program.createOption('--mermaid', 'as a Mermaid flowchart').default(false).conflicts('svg'))
     .option('--svg', 'as an SVG picture', false)
     .action(
       action<DagFlags>(async ({ cwd, print }, { file, mermaid, svg }, targets: string[]) => {

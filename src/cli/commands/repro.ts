@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { StageOutcome } from '../../pipeline/executor.js';
 import { describeReason } from '../../pipeline/reason.js';
 import { action, type CliContext, numberFlag } from '../context.js';
@@ -59,7 +59,8 @@ export function register(program: Command): void {
     .option('--dry', 'run nothing, only tell what would run', false)
     .option('--wait', 'wait for another repro in this folder to end', false)
     .addOption(
-      new Option('--watch', 'run again after each change of a dependency, pipeline.yaml or params.yaml')
+      program
+        .createOption('--watch', 'run again after each change of a dependency, pipeline.yaml or params.yaml')
         .default(false)
         .conflicts('dry'),
     )
