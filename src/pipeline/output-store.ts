@@ -45,7 +45,7 @@ export class OutputStore {
     const isFolder = content.files !== undefined;
     const listing = formatListing(files);
     if ((isFolder ? hashText(listing) : files[0]?.sha256) !== content.sha256) return undefined;
-    await mapConcurrently(files, FILES_AT_ONCE, (file) => this.keepFile(output, file));
+    await mapConcurrently(onePerHash(files), FILES_AT_ONCE, (file) => this.keepFile(output, file));
     // Last, so that where there is a listing, its files are there, too.
     if (isFolder && !(await this.isWhole(content.sha256)))
       await this.files.keepBytes(listing, content.sha256);
@@ -146,6 +146,13 @@ export class OutputStore {
     await mkdir(dirname(place), { recursive: true });
     return temporaryBeside(place);
   }
+}
+
+/** Of files with the same bytes one, and rather one that can be a hard link. */
+function onePerHash(files: readonly HashedFile[]): HashedFile[] {
+  const found = new Map<string, HashedFile>();
+  for (const file of files) if (found.get(file.sha256)?.executable !== false) found.set(file.sha256, file);
+  return [...found.values()];
 }
 
 /** What git keeps (`cache: false`) and what the command changes in place (`persist`) is never tied to an object. */
