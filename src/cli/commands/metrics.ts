@@ -15,7 +15,8 @@ export function register(program: Command): void {
   const metrics = program
     .command('metrics')
     .summary('metrics of the pipeline, also of earlier commits')
-    .description('What stages of the pipeline declare as metrics.');
+    .description('What stages of the pipeline declare as metrics.')
+    .addHelpText('after', EXAMPLES);
   registerShow(metrics);
   registerDiff(metrics);
 }

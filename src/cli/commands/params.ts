@@ -14,7 +14,8 @@ export function register(program: Command): void {
   const params = program
     .command('params')
     .summary('params and how they changed')
-    .description('Params of the pipeline.');
+    .description('Params of the pipeline.')
+    .addHelpText('after', EXAMPLES);
   params
     .command('diff')
     .argument('[from]', 'a commit, branch or tag', 'HEAD')
