@@ -1,5 +1,6 @@
 import { removeStaleBeside } from '../atomic.js';
 import { type JobContext, silent } from '../events.js';
+import { removeStaleIncoming } from '../store/stored-files.js';
 import { installShim } from './command.js';
 import { Execution } from './execution.js';
 import { FileHasher } from './file-hash.js';
@@ -122,6 +123,7 @@ async function recover({ cwd, lockPath }: Pipeline, context: JobContext): Promis
     tell(context, `stage ${stage} had been cut off: its previous outputs were put back`);
   }
   await removeStaleBeside(lockPath);
+  await removeStaleIncoming(cwd);
 }
 
 function tell(context: JobContext, text: string): void {

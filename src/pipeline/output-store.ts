@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import { lstat, mkdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { removeStaleBeside, temporaryBeside } from '../atomic.js';
-import { PROJECT_STATE } from '../config/project.js';
 import { mapConcurrently } from '../pool.js';
 import { objectPath } from '../store/objects.js';
-import { ANY_WAY, OWN_BYTES, StoredFiles } from '../store/stored-files.js';
+import { ANY_WAY, incomingOutput, OWN_BYTES, StoredFiles } from '../store/stored-files.js';
 import type { FileHasher, HashedFile } from './file-hash.js';
 import { formatListing, hashText, parseListing } from './listing.js';
 import type { LockedContent } from './lock.js';
@@ -137,13 +136,13 @@ export class OutputStore {
 
   /** On the disk of the output, so that it appears by one rename. */
   private async temporaryFor(place: string): Promise<string> {
-    const own = join(this.cwd, PROJECT_STATE, 'incoming', 'output');
+    const own = incomingOutput(this.cwd);
     await mkdir(dirname(own), { recursive: true });
-    await removeStaleBeside(own);
     const above = await nearestFolder(dirname(place));
     const sameDisk = (await stat(above)).dev === (await stat(dirname(own))).dev;
-    if (sameDisk) return temporaryBeside(own);
+    if (sameDisk) return own;
     await mkdir(dirname(place), { recursive: true });
+    await removeStaleBeside(place);
     return temporaryBeside(place);
   }
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeAtomic } from '../../atomic.js';
-import { stateFolder } from '../../config/project.js';
+import { incomingFolder } from '../../config/project.js';
 import { asWriteError, HndsrError, interruptedError } from '../../errors.js';
 import type { JobContext } from '../../events.js';
 import { mapConcurrently } from '../../pool.js';
@@ -188,7 +188,7 @@ export class Transfer implements RunSource {
   }
 
   private partPath(name: string): string {
-    return join(stateFolder(this.cwd), 'incoming', `${name}.part`);
+    return join(incomingFolder(this.cwd), `${name}.part`);
   }
 
   private async each(hashes: readonly string[], work: (hash: string) => Promise<unknown>): Promise<void> {
