@@ -35,12 +35,16 @@ function registerShow(metrics: Command): void {
         const files = await showMetrics({ cwd, file, revision });
         for (const { stage, path, values } of files) {
           if (values !== null) continue;
-          emit({ kind: 'message', level: 'warning', text: `${path} of stage ${stage} is not there` });
+          emit({
+            kind: 'message',
+            level: 'warning',
+            text: `${path}${stage === null ? '' : ` of stage ${stage}`} is not there`,
+          });
         }
         const rows = files.flatMap(({ path, values }) =>
           Object.entries(values ?? {}).map(([key, value]) => [path, key, showValue(value)]),
         );
-        const none = files.length === 0 ? 'No stage declares metrics.' : 'There are no metrics yet.';
+        const none = files.length === 0 ? 'No metrics are declared.' : 'There are no metrics yet.';
         print(files, rows.length === 0 ? none : table([['file', 'metric', 'value'], ...rows]));
       }),
     );
