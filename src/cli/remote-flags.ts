@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { formatBytes } from '../config/bytes.js';
 import type { TransferCounts } from '../pipeline/remote/transfer.js';
 import { PIPELINE_FLAG, type PipelineFlag } from './pipeline-flag.js';
 
@@ -21,5 +22,5 @@ export function withRemoteFlags(command: Command): Command {
 export function describeTransfer(counts: TransferCounts, done: string, present: string): string {
   const { transferred, bytes } = counts;
   const files = `${transferred} ${transferred === 1 ? 'file' : 'files'}`;
-  return `${files} ${done} (${(bytes / 1e6).toFixed(1)} MB), ${counts.present} ${present}.`;
+  return `${files} ${done} (${formatBytes(bytes)}), ${counts.present} ${present}.`;
 }

@@ -19,3 +19,9 @@ export function parseBytes(text: string): number | undefined {
   const unit = UNITS[(match?.[2] ?? 'B') as keyof typeof UNITS];
   return match === null || unit === undefined ? undefined : Math.round(Number(match[1]) * unit);
 }
+
+/** As people read it: "1.5 MB". */
+export function formatBytes(bytes: number): string {
+  const unit = (['TB', 'GB', 'MB', 'kB'] as const).find((name) => bytes >= UNITS[name]);
+  return unit === undefined ? `${bytes} B` : `${(bytes / UNITS[unit]).toFixed(1)} ${unit}`;
+}

@@ -57,6 +57,11 @@ export class Expansion {
     });
   }
 
+  /** Another part of the file, after `expand`. */
+  resolve(value: unknown): unknown {
+    return this.templated ? new Interpolation(this.file, this.vars).resolve(value, []) : value;
+  }
+
   private stage(name: string, template: Values, key: readonly PropertyKey[], vars: Vars): ExpandedStage {
     const { vars: own, ...rest } = template;
     if (own === undefined)

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type CacheConfig, cacheSchema } from './cache-config.js';
 import { Expansion } from './expand.js';
 import { PIPELINE_FILE } from './project.js';
+import { PLOT_KEYS, type ShownFiles, shownFiles, shownSchema } from './shown-files.js';
 import { knownStageKeys, type StageConfig, stageSchema } from './stage-config.js';
 import type { VarRead } from './vars.js';
 import { readYaml, validateAt, validateYaml, type YamlFile } from './yaml.js';
@@ -16,6 +17,9 @@ const pipelineSchema = z.strictObject({
   vars: z.unknown().optional(),
   cache: cacheSchema.default({}),
   stages: z.record(stageName, z.unknown(), { error: 'must be a map of stages' }),
+  params: z.unknown().optional(),
+  metrics: z.unknown().optional(),
+  plots: z.unknown().optional(),
 });
 
 /** A stage of pipeline.yaml, or one of those that its `foreach` or `matrix` stands for. */
@@ -34,6 +38,8 @@ export interface PipelineConfig {
   stages: readonly NamedStage[];
   /** What its `${...}` took from params.yaml and other files. */
   reads: readonly VarRead[];
+  /** What it names beside its stages. */
+  shown: ShownFiles;
   cache: CacheConfig;
 }
 
@@ -46,7 +52,7 @@ export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): P
   const absolute = resolve(cwd, path);
   const folder = dirname(absolute);
   const file = readYaml(absolute, path);
-  const { vars, stages, cache } = validateYaml(file, pipelineSchema, (at) =>
+  const { vars, stages, cache, ...rest } = validateYaml(file, pipelineSchema, (at) =>
     Object.keys((at[0] === 'cache' ? cacheSchema : pipelineSchema).shape),
   );
   const expansion = new Expansion(file, folder);
@@ -55,5 +61,7 @@ export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): P
     key,
     config: validateAt(file, key, value, stageSchema, (at) => knownStageKeys(at.slice(key.length))),
   }));
-  return { folder, file, stages: checked, reads: expansion.reads, cache };
+  const known = (at: PropertyKey[]): string[] => (at[0] === 'plots' ? PLOT_KEYS : []);
+  const shown = shownFiles(validateAt(file, [], expansion.resolve(rest), shownSchema, known));
+  return { folder, file, stages: checked, reads: expansion.reads, shown, cache };
 }

@@ -25,6 +25,11 @@ export function runCacheFolder(cwd: string): string {
   return join(cwd, PROJECT_STATE, 'run-cache');
 }
 
+/** Where objects and outputs are put together before they are renamed to their places. */
+export function incomingFolder(cwd: string): string {
+  return join(cwd, PROJECT_STATE, 'incoming');
+}
+
 /** Folder of a training stage's checkpoints: `best.safetensors` and `last.safetensors`. */
 export function checkpointsFolder(cwd: string, stage: string): string {
   return join(cwd, 'checkpoints', stage);

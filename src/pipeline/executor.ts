@@ -1,5 +1,6 @@
 import { removeStaleBeside } from '../atomic.js';
 import { type JobContext, silent } from '../events.js';
+import { removeStaleIncoming } from '../store/stored-files.js';
 import { installShim } from './command.js';
 import { Execution } from './execution.js';
 import { FileHasher } from './file-hash.js';
@@ -14,7 +15,7 @@ import { ReproLock } from './repro-lock.js';
 import { RunCache } from './run-cache.js';
 import { selectForRepro } from './selection.js';
 import { Snapshot } from './snapshot.js';
-import type { Pipeline, Stage } from './stage.js';
+import { loadPipeline, type Pipeline, type Stage } from './stage.js';
 import { assessAll, inputsOf, readDependencies } from './status.js';
 import { tellUnreadParams } from './unread-params.js';
 
@@ -69,15 +70,24 @@ export interface StageOutcome {
  * PIPELINE_STAGE_FAILED, PIPELINE_STAGE_TIMEOUT, PIPELINE_OUTPUT_MISSING, INTERRUPTED, OUTPUT_UNWRITABLE, DISK_FULL
  */
 export async function repro(options: ReproOptions, context: JobContext = silent): Promise<StageOutcome[]> {
-  return withPipeline(options.cwd, options.file, async (pipeline, cache) => {
-    const stages = selectForRepro(pipeline, options);
+  return withPipeline(options.cwd, options.file, async (found, cache) => {
+    let pipeline = found;
+    let stages = selectForRepro(pipeline, options);
     await tellUnreadParams(pipeline, cache, context.emit);
     if (options.dry) return plan(pipeline, stages, cache, options);
+    let waited = false;
+    const onWait = (holder: string): void => {
+      waited = true;
+      tell(context, `waiting for ${holder}`);
+    };
     const lock = await ReproLock.acquire(pipeline.cwd, {
-      onWait: options.wait ? (holder) => tell(context, `waiting for ${holder}`) : undefined,
+      onWait: options.wait ? onWait : undefined,
       signal: options.signal,
     });
     try {
+      // By now pipeline.yaml may be another one.
+      if (waited) pipeline = await loadPipeline(options.cwd, options.file, cache);
+      if (waited) stages = selectForRepro(pipeline, options);
       await recover(pipeline, context);
       return await execute(pipeline, stages, cache, options, context);
     } finally {
@@ -122,6 +132,7 @@ async function recover({ cwd, lockPath }: Pipeline, context: JobContext): Promis
     tell(context, `stage ${stage} had been cut off: its previous outputs were put back`);
   }
   await removeStaleBeside(lockPath);
+  await removeStaleIncoming(cwd);
 }
 
 function tell(context: JobContext, text: string): void {

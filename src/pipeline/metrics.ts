@@ -5,7 +5,8 @@ import type { Pipeline } from './stage.js';
 import { openVersion, type Version } from './version.js';
 
 export interface MetricsFile {
-  stage: string;
+  /** Null for a file that the pipeline names beside its stages. */
+  stage: string | null;
   path: string;
   /** By dotted key; null: there is no such file. */
   values: Record<string, Scalar> | null;
@@ -20,7 +21,7 @@ export interface MetricsOptions {
 }
 
 /**
- * The values of every file that a stage declares as metrics.
+ * The values of every file that a stage, or the pipeline beside its stages, declares as metrics.
  * @throws HndsrError what `loadPipeline`, `openVersion` and `parseData` throw
  */
 export async function showMetrics({ cwd, file, revision }: MetricsOptions): Promise<MetricsFile[]> {
@@ -53,14 +54,16 @@ export async function diffMetrics({ cwd, file, from, to }: DiffOptions): Promise
   });
 }
 
-async function readMetrics({ order }: Pipeline, version: Version): Promise<MetricsFile[]> {
+async function readMetrics({ order, shown }: Pipeline, version: Version): Promise<MetricsFile[]> {
+  const declared: { stage: string | null; path: string }[] = order.flatMap(({ name, outs }) =>
+    outs.flatMap(({ kind, path }) => (kind === 'metrics' ? [{ stage: name, path }] : [])),
+  );
+  const made = new Set(declared.map(({ path }) => path));
+  for (const path of shown.metrics) if (!made.has(path)) declared.push({ stage: null, path });
   const found: MetricsFile[] = [];
-  for (const { name, outs } of order) {
-    for (const { kind, path } of outs) {
-      if (kind !== 'metrics') continue;
-      const bytes = await version.read(path);
-      found.push({ stage: name, path, values: bytes === undefined ? null : valuesOf(bytes, path) });
-    }
+  for (const { stage, path } of declared) {
+    const bytes = await version.read(path);
+    found.push({ stage, path, values: bytes === undefined ? null : valuesOf(bytes, path) });
   }
   return found;
 }

@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import { lstat, mkdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { removeStaleBeside, temporaryBeside } from '../atomic.js';
-import { PROJECT_STATE } from '../config/project.js';
 import { mapConcurrently } from '../pool.js';
 import { objectPath } from '../store/objects.js';
-import { ANY_WAY, OWN_BYTES, StoredFiles } from '../store/stored-files.js';
+import { ANY_WAY, incomingOutput, OWN_BYTES, StoredFiles } from '../store/stored-files.js';
 import type { FileHasher, HashedFile } from './file-hash.js';
 import { formatListing, hashText, parseListing } from './listing.js';
 import type { LockedContent } from './lock.js';
@@ -45,7 +44,7 @@ export class OutputStore {
     const isFolder = content.files !== undefined;
     const listing = formatListing(files);
     if ((isFolder ? hashText(listing) : files[0]?.sha256) !== content.sha256) return undefined;
-    await mapConcurrently(files, FILES_AT_ONCE, (file) => this.keepFile(output, file));
+    await mapConcurrently(onePerHash(files), FILES_AT_ONCE, (file) => this.keepFile(output, file));
     // Last, so that where there is a listing, its files are there, too.
     if (isFolder && !(await this.isWhole(content.sha256)))
       await this.files.keepBytes(listing, content.sha256);
@@ -137,15 +136,22 @@ export class OutputStore {
 
   /** On the disk of the output, so that it appears by one rename. */
   private async temporaryFor(place: string): Promise<string> {
-    const own = join(this.cwd, PROJECT_STATE, 'incoming', 'output');
+    const own = incomingOutput(this.cwd);
     await mkdir(dirname(own), { recursive: true });
-    await removeStaleBeside(own);
     const above = await nearestFolder(dirname(place));
     const sameDisk = (await stat(above)).dev === (await stat(dirname(own))).dev;
-    if (sameDisk) return temporaryBeside(own);
+    if (sameDisk) return own;
     await mkdir(dirname(place), { recursive: true });
+    await removeStaleBeside(place);
     return temporaryBeside(place);
   }
+}
+
+/** Of files with the same bytes one, and rather one that can be a hard link. */
+function onePerHash(files: readonly HashedFile[]): HashedFile[] {
+  const found = new Map<string, HashedFile>();
+  for (const file of files) if (found.get(file.sha256)?.executable !== false) found.set(file.sha256, file);
+  return [...found.values()];
 }
 
 /** What git keeps (`cache: false`) and what the command changes in place (`persist`) is never tied to an object. */

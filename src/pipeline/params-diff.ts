@@ -44,9 +44,9 @@ export async function diffParams({ cwd, file, from, to }: DiffOptions): Promise<
 }
 
 /** Relative to the project folder, params.yaml first. */
-export function paramsFilesOf({ order }: Pipeline): string[] {
+export function paramsFilesOf({ order, shown }: Pipeline): string[] {
   const named = order.flatMap(({ params }) => params.map(({ file }) => file.path));
-  return [...new Set([PARAMS_FILE, ...named.sort()])];
+  return [...new Set([PARAMS_FILE, ...[...named, ...shown.params].sort()])];
 }
 
 async function leaves(version: Version, path: string): Promise<Map<string, unknown>> {

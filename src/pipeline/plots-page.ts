@@ -8,7 +8,8 @@ export interface PagePicture {
 
 export interface PageSection {
   path: string;
-  stage: string;
+  /** Undefined for a file that the pipeline names beside its stages. */
+  stage: string | undefined;
   description: string | undefined;
   /** SVG. */
   charts: string[];
@@ -80,7 +81,7 @@ function showCell(value: unknown): string {
 }
 
 function drawSection({ path, stage, description, charts, pictures }: PageSection): string[] {
-  const from = `stage ${stage}${description === undefined ? '' : `: ${description}`}`;
+  const from = [stage === undefined ? [] : `stage ${stage}`, description ?? []].flat().join(': ');
   return [
     '<section>',
     `<h2>${escapeText(path)}</h2>`,

@@ -56,6 +56,11 @@ export async function drawPlots({ cwd, file, revisions = [], output }: PlotsOpti
   });
 }
 
+/** A file or folder to be drawn. */
+interface Declared extends Pick<Output, 'path' | 'kind'>, Partial<Pick<Output, 'plot' | 'description'>> {
+  stage?: string;
+}
+
 class Drawing {
   private readonly charts: Plots['charts'] = [];
   private readonly notDrawn: Plots['notDrawn'] = [];
@@ -70,13 +75,10 @@ class Drawing {
 
   async draw(): Promise<Plots> {
     const sections: PageSection[] = [];
-    for (const { name, outs } of this.pipeline.order) {
-      for (const out of outs) {
-        if (out.kind === 'outs') continue;
-        for (const path of await this.filesOf(out)) {
-          const section = await this.section(path, name, out);
-          if (section.charts.length + section.pictures.length > 0) sections.push(section);
-        }
+    for (const declared of this.declared()) {
+      for (const path of await this.filesOf(declared)) {
+        const section = await this.section(path, declared);
+        if (section.charts.length + section.pictures.length > 0) sections.push(section);
       }
     }
     const page = join(this.folder, 'index.html');
@@ -85,8 +87,20 @@ class Drawing {
     return { page, charts: this.charts, notDrawn: this.notDrawn };
   }
 
+  /** Files of stages, and those that the pipeline names beside them: what these say of a plot goes before. */
+  private declared(): Declared[] {
+    const { order, shown } = this.pipeline;
+    const beside: Declared[] = [
+      ...shown.metrics.map((path): Declared => ({ path, kind: 'metrics' })),
+      ...shown.plots.map(({ path, flags }): Declared => ({ path, kind: 'plots', plot: flags })),
+    ];
+    const named = new Set(beside.map(({ path }) => path));
+    const made = order.flatMap(({ name, outs }) => outs.map((out): Declared => ({ ...out, stage: name })));
+    return [...made.filter(({ path, kind }) => kind !== 'outs' && !named.has(path)), ...beside];
+  }
+
   /** What any version has of an output. */
-  private async filesOf({ path, kind }: Output): Promise<string[]> {
+  private async filesOf({ path, kind }: Declared): Promise<string[]> {
     const found = new Set<string>();
     for (const version of this.versions) for (const one of await version.list(path)) found.add(one);
     if (found.size === 0)
@@ -94,8 +108,9 @@ class Drawing {
     return [...found].sort();
   }
 
-  private async section(path: string, stage: string, out: Output): Promise<PageSection> {
-    const section: PageSection = { path, stage, description: out.description, charts: [], pictures: [] };
+  private async section(path: string, out: Declared): Promise<PageSection> {
+    const { stage, description } = out;
+    const section: PageSection = { path, stage, description, charts: [], pictures: [] };
     const ending = extname(path).toLowerCase();
     if (IMAGES[ending] !== undefined) section.pictures = await this.pictures(path, IMAGES[ending]);
     else if (DATA_ENDINGS.includes(ending)) section.charts = await this.chartsOf(path, out);
@@ -115,7 +130,7 @@ class Drawing {
     return pictures;
   }
 
-  private async chartsOf(path: string, out: Output): Promise<string[]> {
+  private async chartsOf(path: string, out: Declared): Promise<string[]> {
     const flags = out.plot ?? { header: true };
     const tables: { label: string; table: PlotTable }[] = [];
     const values: (ReadonlyMap<string, unknown> | undefined)[] = [];

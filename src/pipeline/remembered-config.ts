@@ -7,7 +7,7 @@ import { packageVersion } from '../version.js';
 import type { HashCache } from './hash-cache.js';
 import { hashText } from './listing.js';
 
-type Known = Pick<PipelineConfig, 'stages' | 'reads' | 'cache'> & {
+type Known = Pick<PipelineConfig, 'stages' | 'reads' | 'shown' | 'cache'> & {
   /** Hash of each other file that it was made of; null where there was none. */
   sources: [path: string, sha256: string | null][];
 };
@@ -28,8 +28,8 @@ export async function readPipelineConfig(
   const stamp = hashText(`${programStamp()}\n${path}\n${text}`);
   const known = text === undefined ? undefined : (memory?.recallValue(key, stamp) as Known | undefined);
   if (known?.sources.every(([source, sha256]) => hashOf(source) === sha256)) {
-    const { stages, reads, cache } = known;
-    return { folder: dirname(absolute), file: parsedLater(text!, path), stages, reads, cache };
+    const { stages, reads, shown, cache } = known;
+    return { folder: dirname(absolute), file: parsedLater(text!, path), stages, reads, shown, cache };
   }
   const { loadPipelineConfig } = await import('../config/pipeline.js');
   const { result, paths } = readsOf(() => loadPipelineConfig(cwd, path));
@@ -37,8 +37,8 @@ export async function readPipelineConfig(
     .filter((source) => source !== absolute)
     .map((source): Known['sources'][number] => [source, hashOf(source)]);
   if (result.file.text === text) {
-    const { stages, reads, cache } = result;
-    memory?.rememberValue(key, stamp, { stages, reads, cache, sources } satisfies Known);
+    const { stages, reads, shown, cache } = result;
+    memory?.rememberValue(key, stamp, { stages, reads, shown, cache, sources } satisfies Known);
   }
   return result;
 }

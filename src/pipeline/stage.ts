@@ -3,6 +3,7 @@ import type { CacheConfig } from '../config/cache-config.js';
 import { OUTPUT_KINDS, type OutputKind } from '../config/output-kind.js';
 import type { NamedStage } from '../config/pipeline.js';
 import { PARAMS_FILE, PIPELINE_FILE, PROJECT_STATE } from '../config/project.js';
+import type { ShownFiles } from '../config/shown-files.js';
 import type { PlotFlags, StageConfig } from '../config/stage-config.js';
 import type { VarRead } from '../config/vars.js';
 import type { YamlFile } from '../config/yaml.js';
@@ -79,6 +80,8 @@ export interface Pipeline extends Graph {
   lockPath: string;
   /** What its `${...}` took from params.yaml and other files. */
   reads: readonly VarRead[];
+  /** What it names beside its stages, relative to the project folder, with `/`. */
+  shown: ShownFiles;
   /** Where copies of outputs go, and how many of them stay. */
   cache: CacheConfig;
 }
@@ -95,12 +98,12 @@ export async function loadPipeline(
   path: string = PIPELINE_FILE,
   memory?: HashCache,
 ): Promise<Pipeline> {
-  const { folder, file, stages, reads, cache } = await readPipelineConfig(cwd, path, memory);
+  const { folder, file, stages, reads, shown, cache } = await readPipelineConfig(cwd, path, memory);
   const absolute = resolve(cwd, path);
   const lockPath = lockFileOf(absolute);
   const resolved = stages.map((stage) => resolveStage(folder, stage));
   for (const stage of resolved) refuseDangerousOutputs(folder, stage, file, [absolute, lockPath]);
-  return { cwd: folder, file, lockPath, reads, cache, ...buildGraph(resolved, file) };
+  return { cwd: folder, file, lockPath, reads, shown, cache, ...buildGraph(resolved, file) };
 }
 
 function resolveStage(cwd: string, { name, key, config }: NamedStage): Stage {

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { chmod, copyFile, link, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { temporaryBeside } from '../atomic.js';
-import { objectsFolder } from '../config/project.js';
+import { removeStaleBeside, temporaryBeside } from '../atomic.js';
+import { incomingFolder, objectsFolder } from '../config/project.js';
 import { asWriteError } from '../errors.js';
 import { objectPath } from './objects.js';
 
@@ -33,6 +33,20 @@ const NOT_THAT_WAY = new Set([
   'EPERM',
   'EMLINK',
 ]);
+
+/** Beginnings of the names of what is not yet in its place. */
+const OBJECT = 'object';
+const OUTPUT = 'output';
+
+/** A name for an output that is put together, on the disk of the project. */
+export function incomingOutput(cwd: string): string {
+  return temporaryBeside(join(incomingFolder(cwd), OUTPUT));
+}
+
+/** Removes what processes that were killed had begun to put together. */
+export async function removeStaleIncoming(cwd: string): Promise<void> {
+  for (const name of [OBJECT, OUTPUT]) await removeStaleBeside(join(incomingFolder(cwd), name));
+}
 
 /**
  * Moves files into and out of the content-addressed store of a project by the first way that works. A way that failed
@@ -70,16 +84,16 @@ export class StoredFiles {
   }
 
   private async fill(sha256: string, write: (temporary: string) => Promise<unknown>): Promise<void> {
-    const folder = objectsFolder(this.cwd);
-    const temporary = temporaryBeside(join(folder, 'incoming'));
+    const temporary = temporaryBeside(join(incomingFolder(this.cwd), OBJECT));
     const path = objectPath(this.cwd, sha256);
     try {
+      await mkdir(dirname(temporary), { recursive: true });
       await mkdir(dirname(path), { recursive: true });
       await write(temporary);
       await chmod(temporary, 0o444);
       await rename(temporary, path);
     } catch (error) {
-      throw asWriteError(error, folder);
+      throw asWriteError(error, objectsFolder(this.cwd));
     } finally {
       // A rename onto another name of the same file leaves both.
       await rm(temporary, { force: true });

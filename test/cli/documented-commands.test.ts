@@ -1,5 +1,6 @@
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hndsr, makeTinyProject, ROOT, VERBS } from './tiny-project.js';
 
@@ -41,6 +42,17 @@ describe.sequential('in a project whose job has run once', () => {
     rmSync(join(cwd, 'scenes', 'scene15.png'));
     cpSync(join(cwd, 'data', 'raw', 'scene0.png'), join(cwd, 'scene.png'));
     expect((await hndsr(cwd, 'repro')).code).toBe(0);
+    // The tag that examples compare with.
+    const identity = ['-c', 'user.name=tester', '-c', 'user.email=tester@example.org'];
+    const files = ['params.yaml', 'pipeline.yaml', 'hndsr.lock', 'reports'];
+    for (const words of [
+      ['init', '-q'],
+      ['add', ...files],
+      ['commit', '-q', '-m', 'first'],
+      ['tag', 'v1.0'],
+    ]) {
+      await execa('git', [...identity, ...words], { cwd });
+    }
   }, 240_000);
 
   afterAll(() => {

@@ -22,7 +22,7 @@ it('makes a project in a new folder, which the pipeline accepts', async () => {
   expect(await project.read('new/project/params.yaml')).toBe(await shipped('params.yaml'));
   expect(await project.read('new/project/pipeline.yaml')).toBe(await shipped('pipeline.yaml'));
   expect(await project.read('new/project/.gitignore')).toBe(
-    '# What hndsr makes, and the imagery that it reads.\n.hndsr/\ndata/\ncheckpoints/\nreports/\n',
+    '# What hndsr makes, and the imagery that it reads.\n.hndsr/\ndata/\ncheckpoints/\nreports/\nhndsr-plots/\n',
   );
   expect((await project.run('-C', 'new/project', 'status')).code).toBe(0);
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { parseYaml } from '../../src/config/yaml.js';
 
-const OPTIONS = { merge: true };
+const OPTIONS = { merge: true, logLevel: 'error' } as const;
 
 describe('the quick reader of YAML', () => {
   it('gives what the one that knows places gives, for anything that can be written', () => {

@@ -94,7 +94,7 @@ it('tells what would go, and removes nothing, when dry', async () => {
   const { code, stdout } = await project.run('gc', '--max-bytes', '1 kB', '--dry');
   expect(code).toBe(0);
   expect(stdout).toMatch(
-    /^ {2}a run of make, last used .*Z\n {2}a run of make, .*\n2 objects would be removed: 0.0 MB -> 0.0 MB\.\n$/,
+    /^ {2}a run of make, last used .*Z\n {2}a run of make, .*\n2 objects would be removed: 3.0 kB -> 1.0 kB\.\n$/,
   );
   expect(left()).toEqual(['a', 'b', 'c']);
   expect(objects()).toBe(3);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseYaml } from '../../src/config/yaml.js';
-import { topologicalOrder } from '../../src/pipeline/graph.js';
+import { overlaps, topologicalOrder } from '../../src/pipeline/graph.js';
 import { loadPipeline } from '../../src/pipeline/stage.js';
 import { Project } from './project.js';
 
@@ -78,6 +78,54 @@ describe('topological order', () => {
     const names = Array.from({ length: 10_000 }, (_, index) => `s${index}`).reverse();
     const upstream = new Map(names.map((name, index) => [name, names.slice(index + 1, index + 2)]));
     expect(topologicalOrder(names, upstream).order).toEqual([...names].reverse());
+  });
+});
+
+/** Paths that often are, hold, or lie in one another. */
+const path = fc
+  .array(fc.constantFrom('a', 'b', 'ab'), { minLength: 1, maxLength: 3 })
+  .map((parts) => parts.join('/'));
+const declared = fc.array(
+  fc.record({ deps: fc.array(path, { maxLength: 3 }), outs: fc.array(path, { maxLength: 2 }) }),
+  {
+    minLength: 1,
+    maxLength: 8,
+  },
+);
+
+describe('the graph of any declared paths', () => {
+  it('joins a stage to all those, and only those, whose outputs its dependencies touch', async () => {
+    const project = await Project.create({ 'pipeline.yaml': '' });
+    let joined = 0;
+    await fc.assert(
+      fc.asyncProperty(declared, async (list) => {
+        const stages = Object.fromEntries(list.map((paths, index) => [`s${index}`, { cmd: 'x', ...paths }]));
+        await project.write('pipeline.yaml', JSON.stringify({ stages }));
+        const touching = (index: number) =>
+          list.flatMap(({ outs }, other) =>
+            outs.some((out) => list[index]!.deps.some((dep) => overlaps(`/${dep}`, `/${out}`)))
+              ? [`s${other}`]
+              : [],
+          );
+        const outs = list.flatMap((one) => one.outs);
+        const clash = outs.some((one, at) =>
+          outs.some((other, index) => index !== at && overlaps(`/${one}`, `/${other}`)),
+        );
+        const found = await loadPipeline(project.cwd).catch((error) => error);
+        if (clash) expect(found).toMatchObject({ code: 'CONFIG_INVALID' });
+        else if (found instanceof Error) expect(found).toMatchObject({ code: 'PIPELINE_CYCLE' });
+        else {
+          for (const index of list.keys()) expect(found.upstream.get(`s${index}`)).toEqual(touching(index));
+          const order = found.order.map(({ name }: { name: string }) => name);
+          for (const [at, name] of order.entries()) {
+            for (const needed of found.upstream.get(name)!) expect(order.indexOf(needed)).toBeLessThan(at);
+            joined += found.upstream.get(name)!.length;
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+    expect(joined).toBeGreaterThan(0);
   });
 });
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -55,7 +55,9 @@ const objectWith = (folder: string, text: string): string =>
 describe('a folder', () => {
   it('takes what the lock names and gives it to another machine, whole', async () => {
     // Two files' bytes, a listing, the metric's bytes are the first file's; and two records.
-    expect(await push({ cwd: project.cwd, remote })).toMatchObject({ transferred: 5, present: 0 });
+    const sent = await push({ cwd: project.cwd, remote });
+    expect(sent).toMatchObject({ transferred: 5, present: 0 });
+    expect(sent.bytes).toBe(filesIn(remote).reduce((sum, path) => sum + statSync(path).size, 0));
     expect(await push({ cwd: project.cwd, remote })).toMatchObject({ transferred: 0, bytes: 0, present: 5 });
     const other = await clone();
     expect(await fetch({ cwd: other.cwd, remote })).toMatchObject({ transferred: 3 });

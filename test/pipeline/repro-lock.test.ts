@@ -34,16 +34,21 @@ describe('two repros in one folder', () => {
     expect(await project.read('began')).toBe('\n');
   });
 
-  it('the second waits with --wait, and then has nothing to do', async () => {
+  it('the second waits with --wait, and then works on what pipeline.yaml is by then', async () => {
     const first = await startAndWait();
     const second = project.spawn('repro', '--wait');
     await until(() =>
       second.stderr.includes(`warning: waiting for \`hndsr repro\` (process ${first.pid})\n`),
     );
+    await project.replace(
+      'pipeline.yaml',
+      'stages:',
+      'stages:\n  new: {cmd: echo new > new.txt, outs: [new.txt]}',
+    );
     await project.write('go', '');
     expect(await first.ended).toBe(0);
     expect(await second.ended).toBe(0);
-    expect(second.stdout).toBe('Nothing to do: 1 stage up to date.\n');
+    expect(second.stdout).toBe('1 stage ran, 1 unchanged.\n');
   });
 
   it('Ctrl-C ends the waiting', async () => {

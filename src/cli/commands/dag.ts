@@ -7,7 +7,7 @@ Examples:
   hndsr dag
   hndsr dag evaluate             only that stage and what it depends on
   hndsr dag --mermaid            for a Markdown file
-  hndsr dag --svg > dag.svg
+  hndsr dag --svg                a picture, for a file: hndsr dag --svg > dag.svg
   hndsr dag --json
 
 A dependency that follows from others is not drawn; --json has all.`;

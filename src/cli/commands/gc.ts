@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { formatBytes, parseBytes } from '../../config/bytes.js';
 import { HndsrError } from '../../errors.js';
 import type { GcResult } from '../../pipeline/gc.js';
 import { action } from '../context.js';
@@ -32,15 +33,14 @@ export function register(program: Command): void {
     .action(
       action<GcFlags>(async ({ cwd, signal, print }, { file, maxBytes, dry }) => {
         const { gc } = await import('../../pipeline/gc.js');
-        const result = await gc({ cwd, signal, file, dry, maxBytes: await bytesFlag(maxBytes) });
+        const result = await gc({ cwd, signal, file, dry, maxBytes: bytesFlag(maxBytes) });
         print(result, describe(result));
       }),
     );
 }
 
-async function bytesFlag(text: string | undefined): Promise<number | undefined> {
+function bytesFlag(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const { parseBytes } = await import('../../config/bytes.js');
   const bytes = parseBytes(text);
   if (bytes !== undefined) return bytes;
   throw new HndsrError('USAGE', `--max-bytes ${text}: must be a number of bytes, or one with a unit`, {
@@ -49,13 +49,12 @@ async function bytesFlag(text: string | undefined): Promise<number | undefined> 
 }
 
 function describe({ dry, runs, objects, before, after, needed, maxBytes }: GcResult): string {
-  const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
   const lines = runs.map(({ stage, lastUsed }) => `  a run of ${stage}, last used ${lastUsed}`);
   const verb = dry ? 'would be removed' : 'removed';
-  lines.push(`${objects} objects ${verb}: ${megabytes(before)} -> ${megabytes(after)}.`);
+  lines.push(`${objects} objects ${verb}: ${formatBytes(before)} -> ${formatBytes(after)}.`);
   if (after > maxBytes) {
     lines.push(
-      `More than the budget of ${megabytes(maxBytes)}: hndsr.lock, versions and kept runs need ${megabytes(needed)}.`,
+      `More than the budget of ${formatBytes(maxBytes)}: hndsr.lock, versions and kept runs need ${formatBytes(needed)}.`,
     );
   }
   return lines.join('\n');

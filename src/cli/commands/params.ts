@@ -7,14 +7,15 @@ import { showValue } from '../render/value.js';
 const EXAMPLES = `
 Examples:
   hndsr params diff              what changed since the last commit
-  hndsr params diff v1.0 main
-  hndsr params diff HEAD~3 --json`;
+  hndsr params diff v1.0 HEAD
+  hndsr params diff --json`;
 
 export function register(program: Command): void {
   const params = program
     .command('params')
     .summary('params and how they changed')
-    .description('Params of the pipeline.');
+    .description('Params of the pipeline.')
+    .addHelpText('after', EXAMPLES);
   params
     .command('diff')
     .argument('[from]', 'a commit, branch or tag', 'HEAD')

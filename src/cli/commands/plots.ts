@@ -6,7 +6,7 @@ const EXAMPLES = `
 Examples:
   hndsr plots                    the files as they are now
   hndsr plots HEAD v1.0          beside those of two commits
-  hndsr plots -o report
+  hndsr plots -o report-of-plots
 
 Writes index.html, which needs no other file, and each chart as SVG.`;
 

@@ -5,6 +5,7 @@ import type { HashCache } from '../hash-cache.js';
 import { Lock, type LockedContent } from '../lock.js';
 import { withPipeline } from '../open-pipeline.js';
 import { OutputStore } from '../output-store.js';
+import { PreviousOutputs } from '../previous-outputs.js';
 import { ReproLock } from '../repro-lock.js';
 import { fingerprintOf, isRepeatable, type RunSource, readRunRecord, recordedRuns } from '../run-cache.js';
 import { type Output, type Pipeline, type Stage, selectStages } from '../stage.js';
@@ -108,6 +109,8 @@ export async function pull(options: PullOptions, context: JobContext = silent): 
     const { hasher, outputs, pipeline, locked, transfer } = sync;
     const reproLock = await ReproLock.acquire(pipeline.cwd, { command: 'pull', signal: options.signal });
     try {
+      // Else the next `repro` would put the outputs of before a crash in place of those that are pulled.
+      await PreviousOutputs.recover(pipeline.cwd);
       await receive(sync, options);
       const restored: string[] = [];
       const stale = await Promise.all(

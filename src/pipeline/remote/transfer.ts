@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeAtomic } from '../../atomic.js';
-import { stateFolder } from '../../config/project.js';
+import { incomingFolder } from '../../config/project.js';
 import { asWriteError, HndsrError, interruptedError } from '../../errors.js';
 import type { JobContext } from '../../events.js';
 import { mapConcurrently } from '../../pool.js';
@@ -146,8 +146,7 @@ export class Transfer implements RunSource {
 
   private async put(key: string, path: string): Promise<void> {
     await this.remote.put(key, path);
-    this.counts.transferred += 1;
-    this.counts.bytes += await sizeOf(path);
+    this.count(await sizeOf(path));
   }
 
   /** @returns the hashes of those that the remote does not have */
@@ -175,17 +174,21 @@ export class Transfer implements RunSource {
     }
     try {
       await chmod(part, 0o444);
-      this.counts.bytes += (await stat(part)).size;
       await rename(part, path);
     } catch (error) {
       throw asWriteError(error, path);
     }
-    this.counts.transferred += 1;
+    this.count(await sizeOf(path));
     return true;
   }
 
+  private count(bytes: number): void {
+    this.counts.transferred += 1;
+    this.counts.bytes += bytes;
+  }
+
   private partPath(name: string): string {
-    return join(stateFolder(this.cwd), 'incoming', `${name}.part`);
+    return join(incomingFolder(this.cwd), `${name}.part`);
   }
 
   private async each(hashes: readonly string[], work: (hash: string) => Promise<unknown>): Promise<void> {
