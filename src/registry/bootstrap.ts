@@ -1,17 +1,8 @@
 import type { Random } from '../random.js';
-
-export interface Interval {
-  mean: number;
-  low: number;
-  high: number;
-}
-
-/** Enough for the ends of a 95 % interval (Efron and Tibshirani 1993, section 13.3, advise 1,000 or more). */
-const RESAMPLES = 2000;
-export const CONFIDENCE = 0.95;
+import { type Interval, intervalOf, RESAMPLES } from './interval.js';
 
 /**
- * Confidence intervals of means of paired differences by the percentile bootstrap (Efron and Tibshirani 1993, An
+ * 95 % confidence intervals of means of paired differences by the percentile bootstrap (Efron and Tibshirani 1993, An
  * Introduction to the Bootstrap, chapter 13): pairs are drawn with replacement, the mean is taken, and the interval
  * holds the middle of what many such draws give. The pairing takes out what tiles differ in, which is far more than
  * what models do.
@@ -20,7 +11,7 @@ export const CONFIDENCE = 0.95;
  */
 export function pairedBootstrap(differences: readonly ArrayLike<number>[], random: Random): Interval[] {
   const pairs = differences[0]!.length;
-  const means = differences.map(() => new Float64Array(RESAMPLES));
+  const draws = differences.map(() => new Float64Array(RESAMPLES));
   const sums = new Float64Array(differences.length);
   for (let resample = 0; resample < RESAMPLES; resample++) {
     sums.fill(0);
@@ -29,23 +20,10 @@ export function pairedBootstrap(differences: readonly ArrayLike<number>[], rando
       for (let metric = 0; metric < differences.length; metric++)
         sums[metric]! += differences[metric]![pair]!;
     }
-    for (const [metric, list] of means.entries()) list[resample] = sums[metric]! / pairs;
+    for (const [metric, means] of draws.entries()) means[resample] = sums[metric]! / pairs;
   }
-  return means.map((list, metric) => {
-    list.sort();
-    const tail = (1 - CONFIDENCE) / 2;
-    return {
-      mean: Array.from(differences[metric]!).reduce((sum, one) => sum + one, 0) / pairs,
-      low: quantile(list, tail),
-      high: quantile(list, 1 - tail),
-    };
+  return draws.map((means, metric) => {
+    const sum = Array.from(differences[metric]!).reduce((total, one) => total + one, 0);
+    return intervalOf(sum / pairs, means);
   });
-}
-
-/** Between the two nearest of sorted values, as far as the share lies between them. */
-function quantile(sorted: Float64Array, share: number): number {
-  const place = share * (sorted.length - 1);
-  const below = Math.floor(place);
-  const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below]! + (place - below) * (sorted[above]! - sorted[below]!);
 }

@@ -1,7 +1,8 @@
 import { Random } from '../random.js';
 import type { Store } from '../store/store.js';
 import { tileScoresOf } from '../store/tile-scores.js';
-import { type Interval, pairedBootstrap } from './bootstrap.js';
+import { pairedBootstrap } from './bootstrap.js';
+import type { Interval } from './interval.js';
 
 /** Whose scores by tile: those of a version's model, or of bicubic as they were measured beside it. */
 export interface Tiles {

@@ -29,13 +29,12 @@ export interface GateContext {
   againstProduction?: boolean;
 }
 
-/** The verdicts of a stage's gates, in the order of params.yaml; a version that was marked bad has one more. */
+/** The verdicts of a stage's gates, in the order of params.yaml; empty where it has none. */
 export function gateVerdicts(stage: string, version: Version, context: GateContext): GateVerdict[] {
   const gate = context.params.registry.gates[stage];
-  if (gate === undefined) return badVerdicts(version, context);
+  if (gate === undefined) return [];
   const { metrics, beats, dataset, require_signature } = gate;
   return [
-    ...badVerdicts(version, context),
     ...Object.entries(metrics).flatMap(([name, bounds]) => metricVerdicts(name, bounds, version)),
     ...(beats === undefined ? [] : baselineVerdicts(beats, version, context)),
     ...comparisonVerdicts(gate, version, context),
@@ -44,7 +43,8 @@ export function gateVerdicts(stage: string, version: Version, context: GateConte
   ];
 }
 
-function badVerdicts({ version }: Version, { store }: GateContext): GateVerdict[] {
+/** What keeps a version that was marked bad from every stage but the last; empty for any other. */
+export function badVerdicts(store: Store, { version }: Version): GateVerdict[] {
   const reason = badReason(store, version);
   return reason === undefined ? [] : [{ gate: 'not marked bad', value: null, passed: false, note: reason }];
 }

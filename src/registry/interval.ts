@@ -7,7 +7,7 @@ export interface Interval {
 }
 
 /** Enough for the ends of a 95 % interval (Efron and Tibshirani 1993, section 13.3, advise 1,000 or more). */
-const RESAMPLES = 2000;
+export const RESAMPLES = 2000;
 const CONFIDENCE = 0.95;
 
 /**
@@ -33,7 +33,8 @@ export function meanInterval(values: readonly number[], random: Random): Interva
   return intervalOf(meanOf(values), draws);
 }
 
-function intervalOf(mean: number, draws: readonly number[]): Interval {
+/** @param draws means of as many resamples */
+export function intervalOf(mean: number, draws: ArrayLike<number>): Interval {
   const tail = (1 - CONFIDENCE) / 2;
   const [low, high] = quantilesOf(draws, [tail, 1 - tail]);
   return { mean, low: low!, high: high! };
@@ -50,7 +51,7 @@ function meanOf(values: readonly number[]): number {
 }
 
 /** Between the two nearest of the values, as far as each share lies between them; NaN of no value. */
-export function quantilesOf(values: readonly number[], shares: readonly number[]): number[] {
+export function quantilesOf(values: ArrayLike<number>, shares: readonly number[]): number[] {
   const sorted = Float64Array.from(values).sort();
   return shares.map((share) => {
     const place = share * (sorted.length - 1);

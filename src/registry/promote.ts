@@ -4,7 +4,7 @@ import type { VersionName } from '../store/find-version.js';
 import { openStore, type Store } from '../store/store.js';
 import { recordEvent } from '../store/version-events.js';
 import { getVersion, productionVersion, setVersionStage, type Version } from '../store/versions.js';
-import { type GateVerdict, gateVerdicts, verdictText } from './gates.js';
+import { badVerdicts, type GateVerdict, gateVerdicts, verdictText } from './gates.js';
 import { exclusiveStage, lastStage, wayTo } from './stages.js';
 import { verify } from './verify.js';
 
@@ -72,6 +72,7 @@ function move(store: Store, number: number, options: PromoteOptions): Promotion 
     stage,
     verdicts: gateVerdicts(stage, version, { cwd, store, params }),
   }));
+  if (to !== lastStage(stages)) steps[0]?.verdicts.unshift(...badVerdicts(store, version));
   const verdicts = steps.flatMap((step) => step.verdicts);
   const isMet = verdicts.every(({ passed }) => passed);
   if (!isMet && !force) {
@@ -90,13 +91,21 @@ function move(store: Store, number: number, options: PromoteOptions): Promotion 
     return { refused: verdicts };
   }
   const exclusive = exclusiveStage(stages);
-  const current = steps.some(({ stage }) => stage === exclusive) ? productionVersion(store) : undefined;
+  const current = steps.some(({ stage }) => stage === exclusive)
+    ? otherInProduction(store, number)
+    : undefined;
   const replaced = current?.version ?? null;
   const promotion = { version: number, from: version.stage, to, verdicts, forced: !isMet, replaced };
   if (dry) return promotion;
   if (current !== undefined) makeWay(store, current, { successor: number, stage: lastStage(stages), actor });
   takeSteps(store, version, steps, { actor, reason, exclusive });
   return promotion;
+}
+
+/** A version that is in production itself may be on its way there from a stage of an earlier list. */
+function otherInProduction(store: Store, number: number): Version | undefined {
+  const current = productionVersion(store);
+  return current?.version === number ? undefined : current;
 }
 
 function takeSteps(

@@ -3,7 +3,8 @@ import { HndsrError } from '../errors.js';
 
 /**
  * The stages to go through from one to another, the target last: the shortest way of allowed moves and, of equally
- * short ones, the one whose stages come first in the list. Empty if the version is there already.
+ * short ones, the one whose stages come first in the list. Empty if the version is there already. From a stage that
+ * the list no longer has, a version goes as from the first.
  * @throws HndsrError PROMOTION_NOT_ALLOWED, USAGE if there is no stage `to`
  */
 export function wayTo(stages: readonly RegistryStage[], from: string, to: string, version: number): string[] {
@@ -13,7 +14,9 @@ export function wayTo(stages: readonly RegistryStage[], from: string, to: string
       hint: `registry.stages in params.yaml has ${names.join(', ')}.`,
     });
   }
-  const ways = new Map<string, string[]>([[from, []]]);
+  const isKnown = names.includes(from);
+  if (!isKnown && to === names[0]) return [to];
+  const ways = new Map<string, string[]>([[isKnown ? from : names[0]!, []]]);
   // A map that grows while it is walked is walked to its new end: breadth first.
   for (const [place, way] of ways) {
     const targets = stages.find(({ name }) => name === place)?.to ?? [];

@@ -43,6 +43,7 @@ describe('hndsr etl builds a dataset', () => {
     for (const name of SPLITS) expect(dataset.split(name)).toHaveLength(result.counts[name]);
     const tile = dataset.tiles[5]!;
     expect(tile).toMatchObject({ id: 'tile_05', latitude: 10.5, longitude: 5.5, source: 'scene', width: 64 });
+    expect(tile.path).toBe('tile_05.png');
     expect(tile.hr).toBe(`${tile.split}/HR/tile_05.png`);
     expect(lowResolutionPath(tile, 4)).toBe(`${tile.split}/LR_4x/tile_05.png`);
     const original = (await decodeImage(await readFile(join(input, 'tile_05.png')), {

@@ -61,6 +61,7 @@ describe.sequential('one model, trained at x2 and x4', () => {
     expect(metrics.scale).toBe(scale);
     expect(metrics.psnr.operator - metrics.psnr.bicubic).toBeGreaterThan(MARGIN);
     expect(metrics.ssim.operator).toBeGreaterThan(metrics.ssim.bicubic);
+    expect(metrics.latency_ms.model).toBeGreaterThan(0);
     expect(written(folder)).toEqual(metrics);
     expect(warnings).toEqual([]);
   });

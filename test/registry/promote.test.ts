@@ -118,12 +118,13 @@ describe('promote', () => {
     expect(show(cwd, number).history.map(({ forced: by }) => by)).toEqual([false, false, false, false]);
   });
 
-  it('refuses a version that was marked bad, but for --force', async () => {
+  it('refuses a version that was marked bad, but for --force and into the last stage', async () => {
     const number = await addVersion(cwd);
     markBad({ cwd, version: number, actor: 'tester', reason: 'seams on snow' });
-    const error = await errorOf(promote(promotion(cwd, number, 'staging')));
-    expect(error.message).toContain('NOT MET  not marked bad (seams on snow)');
+    const error = await errorOf(promote(promotion(cwd, number, 'canary')));
+    expect(error.message.split('\n').slice(1)).toEqual(['  NOT MET  not marked bad (seams on snow)']);
     const forced = { ...promotion(cwd, number, 'staging'), force: true, reason: 'to look at it' };
     expect(await promote(forced)).toMatchObject({ to: 'staging', forced: true });
+    expect(await promote(promotion(cwd, number, 'archived'))).toMatchObject({ forced: false });
   });
 });

@@ -4,6 +4,7 @@ import { whoWas } from '../../src/registry/history.js';
 import { promote } from '../../src/registry/promote.js';
 import { rollback } from '../../src/registry/rollback.js';
 import { wayTo } from '../../src/registry/stages.js';
+import { verifyAll } from '../../src/registry/verify.js';
 import { list, show } from '../../src/registry/versions.js';
 import { addVersion, errorOf, makeProject, paramsOf, promotion, setRegistry } from './project.js';
 
@@ -69,6 +70,24 @@ describe('stages that a team names', () => {
     const error = await errorOf(promote(promotion(cwd, number, 'production')));
     expect([error.code, error.message]).toEqual(['USAGE', 'there is no stage `production`']);
     expect(error.hint).toContain('lab, field, live, shelf');
+  });
+
+  it('take up versions that stand in stages of an earlier list, as from the first', async () => {
+    const [first, second] = [await addVersion(cwd), await addVersion(cwd)];
+    await promote(promotion(cwd, first, 'production'));
+    await promote(promotion(cwd, second, 'canary'));
+    setRegistry(cwd, TEAM);
+    for (const name of ['production', 1])
+      expect(show(cwd, name)).toMatchObject({ stage: 'production', version: 1 });
+    expect(await promote(promotion(cwd, second, 'live'))).toMatchObject({ from: 'canary', replaced: first });
+    expect(show(cwd, first).stage).toBe('shelf');
+    setRegistry(cwd, TEAM.replaceAll('live', 'online'));
+    expect(await promote(promotion(cwd, second, 'online'))).toMatchObject({ from: 'live', replaced: null });
+    expect(list(cwd).map(({ stage, inProduction }) => [stage, inProduction])).toEqual([
+      ['online', true],
+      ['shelf', false],
+    ]);
+    await verifyAll(cwd);
   });
 
   it('of equally short ways takes that of the stages that come first', () => {

@@ -31,7 +31,8 @@ Examples:
   hndsr registry export registry.tar
   hndsr registry backup registry.db
   hndsr registry export-mlflow production --to mlflow
-  hndsr registry gc --dry`;
+  hndsr registry gc --dry
+  hndsr registry rollback --reason "seams on snow"`;
 
 export function register(program: Command): void {
   const registry = program

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { GateVerdict } from '../../../registry/gates.js';
 import { action } from '../../context.js';
 import { type EventLike, eventText, VERSION_HELP } from './shared.js';
 
@@ -21,9 +22,9 @@ export function addHistory(registry: Command): void {
     );
 }
 
-/** Verdicts as the history has them. */
-function verdictsOf(gates: object | null) {
-  return (gates ?? []) as { gate: string; value: number | null; passed: boolean; note?: string }[];
+/** Verdicts as the history has them; a canary's events have the evidence in their place. */
+function verdictsOf(gates: object | null): GateVerdict[] {
+  return Array.isArray(gates) ? gates : [];
 }
 
 export function addWhoWas(registry: Command): void {
