@@ -56,6 +56,12 @@ export function lineageText(found: Lineage): string {
   lines.push(...sources.slice(0, SOURCES_SHOWN).map(({ path, sha256 }) => `    ${short(sha256)}  ${path}`));
   if (sources.length > SOURCES_SHOWN)
     lines.push(`    and ${sources.length - SOURCES_SHOWN} more (--json has all)`);
+  if (found.imported !== null) {
+    const { version: there, exportedAt } = found.imported;
+    lines.push(
+      `  imported: it was version ${there} of another registry, exported ${exportedAt}; --json has its runs there`,
+    );
+  }
   return lines.join('\n');
 }
 

@@ -29,6 +29,8 @@ export interface Lineage {
   /** Those that wrote the checkpoints, and those that they went on with. */
   runs: LineageRun[];
   dataset: { fingerprint: string; sources: { path: string; sha256: string }[] };
+  /** Of a version that came in an archive, what the registry that it comes from told of it; nobody has checked it. */
+  imported: { version: number; exportedAt: string; lineage: object } | null;
 }
 
 /** All of it in one query. JSON has no booleans in SQLite but by way of json(). */
@@ -52,7 +54,10 @@ SELECT json_object(
     FROM runs WHERE id IN (SELECT id FROM ancestry)),
   'dataset', json_object('fingerprint', dataset_fingerprint, 'sources', (
     SELECT json_group_array(json_object('path', path, 'sha256', sha256) ORDER BY path, sha256)
-    FROM dataset_sources WHERE dataset = dataset_fingerprint))
+    FROM dataset_sources WHERE dataset = dataset_fingerprint)),
+  'imported', json(coalesce((
+    SELECT json_object('version', original_version, 'exportedAt', exported_at, 'lineage', json(lineage))
+    FROM imports WHERE imports.version = versions.version), 'null'))
 ) FROM versions WHERE version = @version`;
 
 export function lineageOf({ database }: Store, version: number): Lineage | undefined {

@@ -1,6 +1,9 @@
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { card } from '../../src/registry/card.js';
+import { exportArchive } from '../../src/registry/export-archive.js';
+import { importArchive } from '../../src/registry/import-archive.js';
 import { lineage, lineageMermaid, lineageText, uses } from '../../src/registry/lineage.js';
 import { markBad, setVersionAlias } from '../../src/registry/marks.js';
 import { show } from '../../src/registry/versions.js';
@@ -44,6 +47,31 @@ describe('lineage', () => {
       ...{ dataset: fingerprint, resumedFrom: null },
     });
     expect(found.dataset).toEqual({ fingerprint, sources: SOURCES });
+    expect(found.imported).toBeNull();
+  });
+
+  it('of an imported version says where it comes from, and what was told of it there', async () => {
+    await addVersion(cwd);
+    await exportArchive({ cwd, output: 'moved.tar', versions: [], overwrite: false });
+    const elsewhere = makeProject();
+    try {
+      const options = {
+        cwd: elsewhere,
+        archive: join(cwd, 'moved.tar'),
+        actor: 'ada',
+        params: paramsOf(cwd),
+      };
+      await importArchive(options);
+      const found = lineage(elsewhere, 'latest');
+      expect(found).toMatchObject({ runs: [], dataset: { sources: SOURCES } });
+      expect(found.imported).toMatchObject({
+        version: 1,
+        lineage: { runs: [{ id: 1 }, { id: 2 }, { id: 3 }] },
+      });
+      expect(lineageText(found)).toMatch(/imported: it was version 1 of another registry, exported 20/);
+    } finally {
+      rmSync(elsewhere, { recursive: true, force: true });
+    }
   });
 
   it('leads to the runs that a run went on with', async () => {
