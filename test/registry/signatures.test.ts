@@ -87,7 +87,7 @@ describe('registry sign, trust and verify', () => {
     expect(await done('registry', 'verify', '1')).toMatch(/^signed \S+ by Ada: /m);
     expect(await done('registry', 'untrust', id.slice(0, 8))).toContain('is no longer trusted');
     expect(await done('registry', 'trust')).toBe('no key is trusted');
-  });
+  }, 240_000);
 
   it('notice a change of anything that was signed, in the store or in a file', async () => {
     await addVersion();
@@ -156,7 +156,7 @@ describe('registry.require_signature', () => {
     database.prepare("UPDATE signatures SET signature = 'AAAA'").run();
     database.close();
     expect(await refused(...upscale, '--overwrite')).toContain('error SIGNATURE_INVALID');
-  });
+  }, 240_000);
 
   it('can be asked of one stage alone, as a gate', async () => {
     await addVersion();
