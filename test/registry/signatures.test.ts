@@ -9,6 +9,7 @@ import { encodePng } from '../../src/raster/image.js';
 import { generateKey, trustKey } from '../../src/registry/keys.js';
 import { register } from '../../src/registry/register.js';
 import { sign } from '../../src/registry/sign.js';
+import { show } from '../../src/registry/versions.js';
 import { canonicalJson } from '../../src/store/signatures.js';
 import { trustedKeys } from '../../src/store/trusted-keys.js';
 import { PROGRAM, type Result } from '../cli/tiny-project.js';
@@ -81,6 +82,7 @@ describe('registry sign, trust and verify', () => {
     const { id } = JSON.parse(await done('registry', 'keygen', '--json'));
     expect(await done('registry', 'verify', '1')).toContain('not signed');
     expect(await done('registry', 'sign', '1')).toBe(`version 1 is signed by key ${id}`);
+    expect(show(cwd, 1).history.at(-1)).toMatchObject({ kind: 'signed', reason: `by key ${id}` });
     expect(await done('registry', 'verify', '1')).toMatch(/by a key that is not trusted here: [0-9a-f]{64}$/);
     await done('registry', 'trust', `${privateKey()}.pub`, '--name', 'Ada');
     expect(await done('registry', 'trust')).toContain(`Ada   ${id}`);
