@@ -3,9 +3,8 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { checkWritable, syncFolder, temporaryBeside } from '../atomic.js';
-import { storePath } from '../config/project.js';
 import { HndsrError } from '../errors.js';
-import { asStoreError, openStore } from '../store/store.js';
+import { asStoreError, openExistingStore } from '../store/store.js';
 
 /** In one go: a backup taken piece by piece begins again whenever another process writes in between. */
 const ALL_PAGES = 0x7fffffff;
@@ -29,20 +28,15 @@ export interface BackupResult {
  */
 export async function backup({ cwd, output, overwrite }: BackupOptions): Promise<BackupResult> {
   const path = resolve(cwd, output);
-  if (!existsSync(storePath(cwd))) {
-    throw new HndsrError('INPUT_MISSING', `there is no store at ${storePath(cwd)}`, {
-      hint: 'Name the project folder with -C.',
-    });
-  }
   if (existsSync(path) && !overwrite) {
     throw new HndsrError('OUTPUT_EXISTS', `${output} exists already`, {
       hint: 'Choose another name, or add --overwrite.',
     });
   }
-  await checkWritable(path);
   const temporary = temporaryBeside(path);
-  const store = openStore(cwd);
+  const store = openExistingStore(cwd);
   try {
+    await checkWritable(path);
     await store.database.backup(temporary, { progress: () => ALL_PAGES });
     checkCopy(temporary);
     const file = await open(temporary, 'r+');

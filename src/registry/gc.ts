@@ -5,7 +5,7 @@ import {
   YOUNGEST_COLLECTED_MILLISECONDS,
 } from '../store/collect.js';
 import { referencedObjects } from '../store/references.js';
-import { openStore } from '../store/store.js';
+import { openExistingStore } from '../store/store.js';
 
 export interface GcOptions {
   cwd: string;
@@ -27,10 +27,10 @@ export interface GcResult {
 
 /**
  * Removes artifacts that nothing names: no version, no run that is kept, not hndsr.lock.
- * @throws HndsrError OUTPUT_UNWRITABLE, STORE_BUSY
+ * @throws HndsrError INPUT_MISSING if there is no store that could name any, OUTPUT_UNWRITABLE, STORE_BUSY
  */
 export async function gc({ cwd, dry }: GcOptions): Promise<GcResult> {
-  const store = openStore(cwd);
+  const store = openExistingStore(cwd);
   try {
     const objects = listObjects(cwd);
     const kept = referencedObjects(cwd, store);

@@ -66,7 +66,18 @@ function isBusy(error: unknown): boolean {
   return String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_BUSY');
 }
 
-/** The same for a command that only reads: where there is no store it sees an empty one, and leaves none behind. */
+/**
+ * For what would mean nothing, or do harm, where a store that was lost is taken for an empty one.
+ * @throws HndsrError INPUT_MISSING if there is no store; those of openStore
+ */
+export function openExistingStore(cwd: string): Store {
+  if (existsSync(storePath(cwd))) return openStore(cwd);
+  throw new HndsrError('INPUT_MISSING', `there is no store at ${storePath(cwd)}`, {
+    hint: 'Name the project folder with -C, or put a backup of the store there.',
+  });
+}
+
+/** For a command that only reads: where there is no store it sees an empty one, and leaves none behind. */
 export function openStoreToRead(cwd: string): Store {
   if (existsSync(storePath(cwd))) return openStore(cwd);
   const database = new Database(':memory:');

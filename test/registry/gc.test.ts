@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { storePath } from '../../src/config/project.js';
 import { register } from '../../src/registry/register.js';
 import { verify } from '../../src/registry/verify.js';
 import { list } from '../../src/registry/versions.js';
@@ -18,6 +19,7 @@ import { makeProject, registration, writeModel } from './project.js';
 let cwd: string;
 beforeEach(() => {
   cwd = makeProject();
+  openStore(cwd).close();
 });
 afterEach(() => {
   rmSync(cwd, { recursive: true, force: true });
@@ -89,6 +91,18 @@ describe('registry gc', () => {
     expect([fresh, again].every(present)).toBe(true);
   });
 
+  it('takes a store that is gone for no empty one', async () => {
+    const object = await addObject('of a version');
+    rmSync(storePath(cwd), { force: true });
+    const { code, stderr } = await hndsr(cwd, 'registry', 'gc');
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('error INPUT_MISSING: there is no store at '),
+    ]);
+    expect(present(object)).toBe(true);
+    expect(existsSync(storePath(cwd))).toBe(false);
+  });
+
   it('puts back what a killed gc had moved aside before it judges', async () => {
     writeModel(cwd);
     await register(registration(cwd));
@@ -123,7 +137,7 @@ describe('registry gc', () => {
     const versions = list(cwd);
     expect(versions).toHaveLength(12);
     for (const { version } of versions) await verify(cwd, version);
-  });
+  }, 240_000);
 });
 
 const COLLECT_FOR_EVER = `

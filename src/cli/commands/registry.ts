@@ -4,6 +4,7 @@ import { addCanary } from './registry/canary.js';
 import { addGc } from './registry/gc.js';
 import { addHistory, addWhoWas } from './registry/history.js';
 import { addLineage, addUses } from './registry/lineage.js';
+import { addMlflow } from './registry/mlflow.js';
 import { addAlias, addTag } from './registry/names.js';
 import { addRegister } from './registry/register.js';
 import { addSignatures } from './registry/signatures.js';
@@ -29,6 +30,7 @@ Examples:
   hndsr registry trust signing-key.pem.pub --name Ada
   hndsr registry export registry.tar
   hndsr registry backup registry.db
+  hndsr registry export-mlflow production --to mlflow
   hndsr registry gc --dry
   hndsr registry rollback --reason "seams on snow"`;
 
@@ -58,5 +60,6 @@ export function register(program: Command): void {
   addSignatures(registry);
   addCanary(registry);
   addArchive(registry);
+  addMlflow(registry);
   addGc(registry);
 }
