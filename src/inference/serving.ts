@@ -1,6 +1,4 @@
 import { HndsrError } from '../errors.js';
-import { lowResolutionConsistency, unitPsnr } from '../raster/consistency.js';
-import type { FloatRaster } from '../raster/resample.js';
 import { findVersion, type VersionName } from '../store/find-version.js';
 import { type Canary, goesToCanary, recordServed, type Served, servingCanary } from '../store/serving.js';
 import type { Store } from '../store/store.js';
@@ -54,12 +52,8 @@ function nextVersion(store: Store): number {
   });
 }
 
-/** What a version made of an image: samples in [0, 1]. */
-export interface Answer {
-  picture: FloatRaster & { data: Float32Array };
-  seconds: number;
-  tiles: number;
-}
+/** What was measured of an image that a version upscaled. */
+export type Measured = Pick<Served, 'seconds' | 'tiles' | 'pixels' | 'consistency'>;
 
 /** Whether what comes of an image is to be written down. */
 export function isObserved({ canary, shadow }: Choice): boolean {
@@ -67,39 +61,28 @@ export function isObserved({ canary, shadow }: Choice): boolean {
 }
 
 /**
- * Writes down what a version made of an image, if it is observed.
- * @param low the input, samples in [0, 1]
+ * Writes down what came of an image, if it is observed.
+ * @param inputSha256 of the input's file
+ * @param measured asked only where it is
  * @returns its number; undefined if it is not observed
  */
 export function recordAnswer(
   store: Store,
   choice: Choice,
   inputSha256: string,
-  low: FloatRaster,
-  { picture, seconds, tiles }: Answer,
+  measured: () => Measured,
 ): number | undefined {
   if (!isObserved(choice)) return undefined;
-  return recordServed(store, {
-    ...partsOf(choice, inputSha256),
-    version: choice.version,
-    seconds,
-    tiles,
-    pixels: picture.width * picture.height,
-    failure: null,
-    consistency: lowResolutionConsistency(low, picture),
-  });
+  const { version, canary } = choice;
+  return recordServed(store, { inputSha256, version, canary, failure: null, ...measured() });
 }
 
-/** The same of an image that it failed at; an interruption is none of its faults. */
+/** The same of an image that the version failed at; an interruption is none of its faults. */
 export function recordFailure(store: Store, choice: Choice, inputSha256: string, error: unknown): void {
-  const failure = error instanceof HndsrError ? error.code : 'INTERNAL';
-  if (!isObserved(choice) || failure === 'INTERRUPTED') return;
-  recordServed(store, {
-    ...partsOf(choice, inputSha256),
-    version: choice.version,
-    ...NOTHING_MEASURED,
-    failure,
-  });
+  const failure = failureOf(error);
+  if (!isObserved(choice) || failure === INTERRUPTED) return;
+  const { version, canary } = choice;
+  recordServed(store, { inputSha256, version, canary, failure, ...NOTHING_MEASURED });
 }
 
 /** How the shadow's answer compares with the one that was served. */
@@ -111,47 +94,36 @@ export interface ShadowResult {
 }
 
 /**
- * Writes down what the shadow made of an image that was served; a failure of it is written down and nothing more.
- * @param served the number of what was served
+ * Runs the shadow of an image that was served and writes down what it made; a failure of it is written down and nothing
+ * more.
+ * @param of the number of what was served
+ * @param answer runs it, and compares its picture with what was served, in dB
+ * @throws HndsrError INTERRUPTED
  */
 export async function recordShadow(
   store: Store,
   choice: Choice,
   inputSha256: string,
-  low: FloatRaster,
-  served: { number: number; picture: FloatRaster },
-  answer: () => Promise<Answer>,
+  of: number,
+  answer: () => Promise<{ measured: Measured; agreement: number }>,
 ): Promise<ShadowResult> {
   const version = choice.shadow!;
-  const parts = { ...partsOf(choice, inputSha256), version };
+  const parts = { inputSha256, version, canary: choice.canary };
   try {
-    const { picture, seconds, tiles } = await answer();
-    const agreement = unitPsnr(picture.data, served.picture.data);
-    recordServed(store, {
-      ...parts,
-      seconds,
-      tiles,
-      pixels: picture.width * picture.height,
-      failure: null,
-      consistency: lowResolutionConsistency(low, picture),
-      shadow: { of: served.number, agreement },
-    });
+    const { measured, agreement } = await answer();
+    recordServed(store, { ...parts, ...measured, failure: null, shadow: { of, agreement } });
     return { version, agreement, failure: null };
   } catch (error) {
-    const failure = error instanceof HndsrError ? error.code : 'INTERNAL';
-    if (failure === 'INTERRUPTED') throw error;
-    recordServed(store, {
-      ...parts,
-      ...NOTHING_MEASURED,
-      failure,
-      shadow: { of: served.number, agreement: null },
-    });
+    const failure = failureOf(error);
+    if (failure === INTERRUPTED) throw error;
+    recordServed(store, { ...parts, ...NOTHING_MEASURED, failure, shadow: { of, agreement: null } });
     return { version, agreement: null, failure };
   }
 }
 
-const NOTHING_MEASURED = { seconds: 0, tiles: 0, pixels: 0, consistency: null };
+const INTERRUPTED = 'INTERRUPTED';
+const NOTHING_MEASURED: Measured = { seconds: 0, tiles: 0, pixels: 0, consistency: null };
 
-function partsOf({ canary }: Choice, inputSha256: string): Pick<Served, 'inputSha256' | 'canary'> {
-  return { inputSha256, canary };
+function failureOf(error: unknown): string {
+  return error instanceof HndsrError ? error.code : 'INTERNAL';
 }

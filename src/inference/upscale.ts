@@ -11,6 +11,7 @@ import { Predictor } from '../models/predictor.js';
 import type { SamplingOptions } from '../models/sampler.js';
 import { scaleWarning } from '../models/trained-scales.js';
 import { windowStarts } from '../models/windows.js';
+import { lowResolutionConsistency, unitPsnr } from '../raster/consistency.js';
 import { encodePng, fromUnit, readImage, toUnit } from '../raster/image.js';
 import type { FloatRaster } from '../raster/resample.js';
 import type { VersionName } from '../store/find-version.js';
@@ -18,8 +19,8 @@ import { hashFile } from '../store/objects.js';
 import { openStore } from '../store/store.js';
 import { registeredModel } from './registered-model.js';
 import {
-  type Answer,
   chooseVersion,
+  type Measured,
   recordAnswer,
   recordFailure,
   recordShadow,
@@ -95,18 +96,35 @@ export async function upscaleJob(options: UpscaleOptions, context: JobContext): 
     });
     const { picture } = answer;
     await writeAtomic(output, await encodePng(fromUnit(picture.data, picture.width, picture.height)));
-    const number = recordAnswer(store, choice, inputSha256, low, answer);
+    const number = recordAnswer(store, choice, inputSha256, () => measuredOf(low, answer));
     const result = { output, width: picture.width, height: picture.height, version };
     const seconds = (performance.now() - began) / 1000;
     if (choice.shadow === null) return { ...result, seconds };
-    const shadowAnswer = () => answerOf(selection.engine, choice.shadow!, low, options, context);
-    const served = { number: number!, picture };
-    const shadow = await recordShadow(store, choice, inputSha256, low, served, shadowAnswer);
+    const shadow = await recordShadow(store, choice, inputSha256, number!, async () => {
+      const other = await answerOf(selection.engine, choice.shadow!, low, options, context);
+      return {
+        measured: measuredOf(low, other),
+        agreement: unitPsnr(other.picture.data, picture.data),
+      };
+    });
     return { ...result, seconds, shadow };
   } finally {
     store.close();
     await engine?.dispose();
   }
+}
+
+/** What a version made of an image: samples in [0, 1]. */
+interface Answer {
+  picture: FloatRaster & { data: Float32Array };
+  /** That the model took. */
+  seconds: number;
+  tiles: number;
+}
+
+function measuredOf(low: FloatRaster, { picture, seconds, tiles }: Answer): Measured {
+  const pixels = picture.width * picture.height;
+  return { seconds, tiles, pixels, consistency: lowResolutionConsistency(low, picture) };
 }
 
 /** Loads a version and runs it. */

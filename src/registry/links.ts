@@ -14,7 +14,8 @@ export interface Links {
   /** By role: the run that wrote the file. */
   runs: Map<string, number>;
   dataset: DatasetRecord;
-  sources: DatasetSource[];
+  /** Undefined where the dataset is known from an earlier version alone. */
+  sources: DatasetSource[] | undefined;
 }
 
 /**
@@ -68,14 +69,15 @@ async function findDataset(
   store: Store,
   params: Params,
   fingerprint: string,
-): Promise<{ dataset: DatasetRecord; sources: DatasetSource[] } | undefined> {
-  const known = getDataset(store, fingerprint);
-  if (known !== undefined) return { dataset: known, sources: [] };
+): Promise<Pick<Links, 'dataset' | 'sources'> | undefined> {
   const manifest = await openManifest(datasetFolder(cwd, params.data.output)).catch((error: unknown) => {
     if (error instanceof HndsrError) return undefined;
     throw error;
   });
-  if (manifest?.fingerprint !== fingerprint) return undefined;
+  if (manifest?.fingerprint !== fingerprint) {
+    const known = getDataset(store, fingerprint);
+    return known === undefined ? undefined : { dataset: known, sources: undefined };
+  }
   const { train, validation, test } = manifest.counts;
   const { scale, settings } = manifest;
   return {

@@ -109,7 +109,7 @@ function insertOnce(
   if (known !== undefined) return answerWith(store, known, evaluation, options);
   const { actor, params, gitCommit, gitDirty } = options;
   const { card, stages } = params.registry;
-  recordDataset(store, links.dataset, links.sources);
+  if (links.sources !== undefined) recordDataset(store, links.dataset, links.sources, true);
   const number = insertVersion(store, {
     ...{ actor, gitCommit, gitDirty },
     stage: firstStage(stages),

@@ -9,7 +9,8 @@ import {
   statementOf,
 } from '../store/signatures.js';
 import { openStore, type Store } from '../store/store.js';
-import { listVersions } from '../store/versions.js';
+import { recordEvent } from '../store/version-events.js';
+import { getVersion, listVersions } from '../store/versions.js';
 import { readPrivateKey } from './keys.js';
 import { verify } from './verify.js';
 import { withStore } from './versions.js';
@@ -42,6 +43,9 @@ export async function sign(options: SignOptions): Promise<{ version: number; key
         signedAt: new Date().toISOString(),
         actor,
       });
+      const { stage } = getVersion(store, version)!;
+      const where = { fromStage: stage, toStage: stage };
+      recordEvent(store, { ...where, version, actor, kind: 'signed', reason: `by key ${id}`, gates: null });
     });
     return { version, key: id };
   } finally {

@@ -13,6 +13,7 @@ export type EventKind =
   | 'alias-removed'
   | 'tagged'
   | 'tag-removed'
+  | 'signed'
   | 'canary-started'
   | 'canary-raised'
   | 'canary-stopped';

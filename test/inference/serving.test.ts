@@ -61,7 +61,7 @@ describe.sequential('while a canary runs, hndsr upscale', () => {
   it('writes nothing down before', async () => {
     await done(0);
     expect(servedRows()).toEqual([]);
-  });
+  }, 240_000);
 
   it('sends it its share of the inputs, by their content, and writes down what came of each', async () => {
     const { id } = await startCanary({ ...who(), version: next, percent: 50 });
@@ -87,7 +87,7 @@ describe.sequential('while a canary runs, hndsr upscale', () => {
     const { evidence } = canaryStatus(cwd, paramsOf(cwd));
     expect(evidence.canary.images + evidence.production.images).toBe(IMAGES);
     expect(evidence.canary.consistency!).toBeLessThan(evidence.production.consistency!);
-  });
+  }, 240_000);
 
   it('runs both with --shadow, gives what production made, and writes down how they differ', async () => {
     // A version that is named is no canary's matter.
@@ -103,7 +103,7 @@ describe.sequential('while a canary runs, hndsr upscale', () => {
     expect(evidence.shadow).toMatchObject({ images: 1, failures: 0, agreement: shadow!.agreement });
     expect(evidence.shadow!.agreement!).toBeGreaterThan(5);
     expect(evidence.shadow!.consistency!.mean).toBeLessThan(0);
-  });
+  }, 240_000);
 
   it('gives what production made where the shadow fails, and counts a failure of the canary as its own', async () => {
     stopCanary(who());
@@ -118,7 +118,7 @@ describe.sequential('while a canary runs, hndsr upscale', () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining('error HASH_MISMATCH')]);
     expect(canaryStatus(cwd, paramsOf(cwd)).evidence.canary).toMatchObject({ images: 1, failures: 1 });
     writeFileSync(path, bytes);
-  });
+  }, 240_000);
 
   it('says what to do where there is none to run in the shadow', async () => {
     stopCanary(who());

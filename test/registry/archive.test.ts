@@ -82,7 +82,7 @@ describe('an exported registry', () => {
       'imported: version 2 of another registry',
     );
     expect(first).toBe(1);
-  });
+  }, 240_000);
 
   it('is the same for the same versions, and may hold some of them only', async () => {
     const [first, second] = [await addVersion(here), await addVersion(here)];

@@ -137,7 +137,7 @@ describe('registry gc', () => {
     const versions = list(cwd);
     expect(versions).toHaveLength(12);
     for (const { version } of versions) await verify(cwd, version);
-  });
+  }, 240_000);
 });
 
 const COLLECT_FOR_EVER = `

@@ -11,9 +11,11 @@ import {
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lineage } from '../../src/registry/lineage.js';
 import { register } from '../../src/registry/register.js';
 import { verify } from '../../src/registry/verify.js';
 import { list, show } from '../../src/registry/versions.js';
+import { recordDataset } from '../../src/store/datasets.js';
 import { objectPath } from '../../src/store/objects.js';
 import { openStore } from '../../src/store/store.js';
 import {
@@ -279,6 +281,19 @@ describe('a model that cannot be traced', () => {
     );
     writeModel(cwd, { gitCommit: commit });
     expect(await register(registration(cwd))).toMatchObject({ created: true });
+  });
+
+  it('by source files that others told of is traced by those of the dataset itself, once it is here', async () => {
+    const { fingerprint, scale, counts } = writeDataset(cwd);
+    const store = openStore(cwd);
+    const told = [{ path: 'made up', sha256: 'f'.repeat(64) }];
+    store.write(() => recordDataset(store, { fingerprint, scale, counts, settings: {} }, told));
+    store.close();
+    await addVersion(cwd);
+    expect(lineage(cwd, 'latest').dataset.sources.map(({ path }) => path)).toEqual([
+      'scenes/0.tif',
+      'scenes/1.tif',
+    ]);
   });
 
   it('to its dataset any more is taken where an earlier version was of the same', async () => {

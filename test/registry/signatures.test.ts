@@ -9,6 +9,7 @@ import { encodePng } from '../../src/raster/image.js';
 import { generateKey, trustKey } from '../../src/registry/keys.js';
 import { register } from '../../src/registry/register.js';
 import { sign } from '../../src/registry/sign.js';
+import { show } from '../../src/registry/versions.js';
 import { canonicalJson } from '../../src/store/signatures.js';
 import { trustedKeys } from '../../src/store/trusted-keys.js';
 import { PROGRAM, type Result } from '../cli/tiny-project.js';
@@ -81,13 +82,14 @@ describe('registry sign, trust and verify', () => {
     const { id } = JSON.parse(await done('registry', 'keygen', '--json'));
     expect(await done('registry', 'verify', '1')).toContain('not signed');
     expect(await done('registry', 'sign', '1')).toBe(`version 1 is signed by key ${id}`);
+    expect(show(cwd, 1).history.at(-1)).toMatchObject({ kind: 'signed', reason: `by key ${id}` });
     expect(await done('registry', 'verify', '1')).toMatch(/by a key that is not trusted here: [0-9a-f]{64}$/);
     await done('registry', 'trust', `${privateKey()}.pub`, '--name', 'Ada');
     expect(await done('registry', 'trust')).toContain(`Ada   ${id}`);
     expect(await done('registry', 'verify', '1')).toMatch(/^signed \S+ by Ada: /m);
     expect(await done('registry', 'untrust', id.slice(0, 8))).toContain('is no longer trusted');
     expect(await done('registry', 'trust')).toBe('no key is trusted');
-  });
+  }, 240_000);
 
   it('notice a change of anything that was signed, in the store or in a file', async () => {
     await addVersion();
@@ -156,7 +158,7 @@ describe('registry.require_signature', () => {
     database.prepare("UPDATE signatures SET signature = 'AAAA'").run();
     database.close();
     expect(await refused(...upscale, '--overwrite')).toContain('error SIGNATURE_INVALID');
-  });
+  }, 240_000);
 
   it('can be asked of one stage alone, as a gate', async () => {
     await addVersion();
