@@ -4,14 +4,15 @@ import { syncFolder } from '../atomic.js';
 import type { Params } from '../config/params.js';
 import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
+import type { InputImage } from '../inputs/input-image.js';
+import { mapConcurrently } from '../pool.js';
 import { lowResolutionPath, MANIFEST_FILE, type Manifest, SPLITS } from '../raster/dataset.js';
 import { catalogRows, writeCatalog } from './catalog.js';
 import { tileFile } from './image-part.js';
 import { manifestOf, rejectLines } from './outcomes.js';
 import { FilePlacer } from './place-file.js';
-import { mapConcurrently } from './pool.js';
 import { writePreview } from './preview.js';
-import type { InputImage, RejectRecord } from './records.js';
+import type { RejectRecord } from './records.js';
 import type { PlacedTile } from './split.js';
 import { writeDurably } from './write-durably.js';
 

@@ -6,17 +6,19 @@ import { loadParams, type Params } from '../config/params.js';
 import { datasetFolder, stateFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
+import { type ImageInput, openInput } from '../inputs/input.js';
+import type { InputImage } from '../inputs/input-image.js';
+import { SIDECAR_FILE } from '../inputs/sidecar.js';
 import { MANIFEST_FILE, type Manifest, type Split } from '../raster/dataset.js';
 import { buildDataset } from './build-dataset.js';
 import { findDuplicates } from './duplicates.js';
-import { type ImageInput, openInput } from './inputs/input.js';
-import { SIDECAR_FILE } from './inputs/sidecar.js';
 import { checkLeaks } from './leaks.js';
 import { forgetBroken, keyOf, makeTiles, removeUnused, tileSettings } from './make-tiles.js';
 import { countRejects, type RejectCounts, sortedRejects } from './outcomes.js';
-import type { InputImage, RejectRecord, TileRecord } from './records.js';
+import type { RejectRecord, TileRecord } from './records.js';
 import { replaceFolder } from './replace-folder.js';
 import { type PlacedTile, placeTiles, sourceFinder } from './split.js';
+import { tileId } from './tile-id.js';
 import { WorkState } from './work-state.js';
 
 export interface EtlOptions {
@@ -192,7 +194,7 @@ function gather({ input, params, state }: Job): Gathered {
   const sourceOf = sourceFinder(params.data.split);
   const gathered: Gathered = {
     tiles: [],
-    rejects: [...input.rejects],
+    rejects: input.rejects.map((reject) => ({ id: tileId(reject.path), ...reject })),
     isSource: new Set(),
     unflushed: new Set(),
     ids: new Set(),

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { describeError, type ThreadError } from '../compute/worker.js';
+import { Budget } from '../pool.js';
 import { makePart, type PartAnswer, type PartJob, type TileSettings } from './image-part.js';
-import { Budget } from './pool.js';
 
 /** What a thread that makes tiles is started with. */
 export interface TileAssignment {

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { reviveError } from '../compute/worker.js';
+import { Budget } from '../pool.js';
 import { makePart, type PartAnswer, type PartJob, type TileSettings } from './image-part.js';
 import type { TileAnswer, TileAssignment, TileRequest } from './image-thread.js';
-import { Budget } from './pool.js';
 
 /** Decoded pixels that are held at a time, by all threads together: about 400 MB of 8-bit RGB. */
 const PIXEL_BUDGET = 2 ** 27;

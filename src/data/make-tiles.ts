@@ -4,11 +4,11 @@ import { basename, dirname, join } from 'node:path';
 import type { Params } from '../config/params.js';
 import { interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
+import type { ImageInput } from '../inputs/input.js';
+import type { InputImage } from '../inputs/input-image.js';
+import { mapConcurrently } from '../pool.js';
 import { type PartAnswer, type PartJob, type TileSettings, tileFile } from './image-part.js';
 import { startTileMakers, type TileMakers } from './image-threads.js';
-import type { ImageInput } from './inputs/input.js';
-import { mapConcurrently } from './pool.js';
-import type { InputImage } from './records.js';
 import type { KnownImage, WorkState } from './work-state.js';
 
 /** Of how tiles are made: another number makes all anew. */

@@ -1,9 +1,10 @@
 import type { Params } from '../config/params.js';
 import { HndsrError } from '../errors.js';
+import type { ImageFields } from '../inputs/input-image.js';
 import { stableFraction } from '../random.js';
 import type { Split } from '../raster/dataset.js';
 import { blockOf, neighbouringBlocks } from './blocks.js';
-import type { ImageFields, RejectRecord, TileRecord } from './records.js';
+import type { RejectRecord, TileRecord } from './records.js';
 import { repairStrata, stratumOf } from './strata.js';
 
 export type SplitSettings = Params['data']['split'];

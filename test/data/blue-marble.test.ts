@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSidecar } from '../../src/data/inputs/sidecar.js';
+import { readSidecar } from '../../src/inputs/sidecar.js';
 import { contents } from './images.js';
 
 const script = fileURLToPath(new URL('../../scripts/blue-marble.js', import.meta.url));

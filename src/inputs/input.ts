@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
-import type { InputImage, RejectRecord } from '../records.js';
 import { isFolder, listFolder, listGlob } from './folder.js';
+import type { InputImage, InputReject } from './input-image.js';
 import { listTable } from './list.js';
 import { withPairs } from './pairs.js';
 
@@ -13,7 +13,7 @@ export interface ImageInput {
   /** Symbolic links that lead out of the folder, to another folder or nowhere: not followed. */
   links: number;
   /** Images that were named and are not there, or have no partner. */
-  rejects: RejectRecord[];
+  rejects: InputReject[];
   /** For messages. */
   name: string;
   /** Where it is a folder of this machine. */

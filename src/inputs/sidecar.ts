@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HndsrError } from '../../errors.js';
-import type { ImageFields } from '../records.js';
+import { HndsrError } from '../errors.js';
 import { parseTable } from './fields.js';
+import type { ImageFields } from './input-image.js';
 
 /** Beside the images: where each of them lies, which scene it was cut from, and whatever else is known of it. */
 export const SIDECAR_FILE = 'tiles.csv';

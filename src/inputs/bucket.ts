@@ -5,14 +5,13 @@ import { dirname, extname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
-import { syncFolder } from '../../atomic.js';
-import { asWriteError, HndsrError } from '../../errors.js';
+import { syncFolder } from '../atomic.js';
+import { asWriteError, HndsrError } from '../errors.js';
 import { mapConcurrently } from '../pool.js';
-import type { InputImage, RejectRecord } from '../records.js';
-import { tileId } from '../tile-id.js';
 import type { FieldsRow } from './fields.js';
 import { isImagePath } from './folder.js';
 import type { ImageInput } from './input.js';
+import type { InputImage, InputReject } from './input-image.js';
 import { parseSidecar, SIDECAR_FILE } from './sidecar.js';
 
 interface Remote {
@@ -73,14 +72,14 @@ export async function headObjects(
 ): Promise<Pick<ImageInput, 'images' | 'rejects' | 'fetch'>> {
   const reader = new BucketReader(remote);
   const images: InputImage[] = [];
-  const rejects: RejectRecord[] = [];
+  const rejects: InputReject[] = [];
   await mapConcurrently(rows, HEADS_AT_ONCE, async ({ path, fields }) => {
     const { bucket, key } = parseAddress(path);
     const object = await reader.head(bucket, key);
     if (object !== undefined) images.push({ ...reader.image(path, object), fields });
     else {
       const detail = 'the list names it, and there is no such object';
-      rejects.push({ id: tileId(path), path, reason: 'unreadable', detail });
+      rejects.push({ path, reason: 'unreadable', detail });
     }
   });
   return { images, rejects, fetch: (image) => reader.fetch(image.absolute) };

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readSidecar } from '../../../src/data/inputs/sidecar.js';
+import { readSidecar } from '../../src/inputs/sidecar.js';
 
 let folder: string;
 beforeEach(async () => {

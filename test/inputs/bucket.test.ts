@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import S3rver from 's3rver';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runEtl } from '../../../src/data/etl.js';
-import { type ImageInput, openInput } from '../../../src/data/inputs/input.js';
-import { silent } from '../../../src/events.js';
-import { newProject, picture } from '../images.js';
+import { runEtl } from '../../src/data/etl.js';
+import { silent } from '../../src/events.js';
+import { type ImageInput, openInput } from '../../src/inputs/input.js';
+import { newProject, picture } from '../data/images.js';
 
 const KEYS = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' };
 let folder: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ParquetSchema, ParquetWriter } from '@dsnp/parquetjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openInput } from '../../../src/data/inputs/input.js';
+import { openInput } from '../../src/inputs/input.js';
 
 let cwd: string;
 beforeEach(async () => {

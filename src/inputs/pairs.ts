@@ -1,6 +1,5 @@
-import type { InputImage, RejectRecord } from '../records.js';
-import { tileId } from '../tile-id.js';
 import type { ImageInput } from './input.js';
+import type { InputImage, InputReject } from './input-image.js';
 
 /**
  * Gives each high-resolution image its low-resolution one: that of the same path without extension, else of the same
@@ -48,6 +47,6 @@ function bare(name: string): string {
   return name.replace(/[._-]?(hr|lr|x\d+(\.\d+)?)$/i, '');
 }
 
-function lonely(path: string, detail: string): RejectRecord {
-  return { id: tileId(path), path, reason: 'pair-missing', detail };
+function lonely(path: string, detail: string): InputReject {
+  return { path, reason: 'pair-missing', detail };
 }

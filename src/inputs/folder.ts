@@ -1,10 +1,10 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, relative, sep } from 'node:path';
 import { glob } from 'tinyglobby';
-import { HndsrError } from '../../errors.js';
+import { HndsrError } from '../errors.js';
 import { mapConcurrently } from '../pool.js';
-import type { ImageFields, InputImage } from '../records.js';
 import type { ImageInput } from './input.js';
+import type { ImageFields, InputImage } from './input-image.js';
 import { readSidecar, SIDECAR_FILE } from './sidecar.js';
 
 const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.gif', '.avif']);

@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
-import { HndsrError } from '../../errors.js';
-import type { ImageFields } from '../records.js';
+import { HndsrError } from '../errors.js';
+import type { ImageFields } from './input-image.js';
 
 /** Names under which lists and tables of other tools have the columns that mean something here. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {

@@ -1,13 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { ParquetReader } from '@dsnp/parquetjs';
-import { HndsrError } from '../../errors.js';
+import { HndsrError } from '../errors.js';
 import { mapConcurrently } from '../pool.js';
-import type { InputImage, RejectRecord } from '../records.js';
-import { tileId } from '../tile-id.js';
 import { type FieldsRow, fieldsRow, parseTable } from './fields.js';
 import { localImage } from './folder.js';
 import type { ImageInput } from './input.js';
+import type { InputImage, InputReject } from './input-image.js';
 
 const STATS_AT_ONCE = 16;
 
@@ -64,9 +63,8 @@ function stablePath(absolute: string, folder: string): string {
   return relative(folder, absolute).split(sep).join('/');
 }
 
-function missing({ path }: InputImage): RejectRecord {
+function missing({ path }: InputImage): InputReject {
   return {
-    id: tileId(path),
     path,
     reason: 'unreadable',
     detail: 'the list names it, and there is no such file',

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Budget, mapConcurrently } from '../../src/data/pool.js';
+import { Budget, mapConcurrently } from '../src/pool.js';
 
 describe('a pool', () => {
   it('keeps the order of results and never runs more than its number', async () => {
