@@ -11,6 +11,7 @@ export const REJECT_REASONS = [
   'multi-page',
   'animated',
   'unsupported-depth',
+  'unsupported-compression',
   'unreadable',
   'band-count',
   'too-small',

@@ -33,7 +33,8 @@ export type RefusalReason =
   | 'too-many-pixels'
   | 'multi-page'
   | 'animated'
-  | 'unsupported-depth';
+  | 'unsupported-depth'
+  | 'unsupported-compression';
 
 /** An image that cannot be used, and why, in a form that fits behind "FILE: ". */
 export interface Refusal {
@@ -176,6 +177,7 @@ function endsEarly(bytes: Uint8Array, format: Container | undefined): boolean {
 
 /** A TIFF header points at a directory of 12-byte entries, which writers put at the end of the file. */
 function directoryIsOutside(buffer: Buffer): boolean {
+  if (buffer.length < 8) return true;
   const little = buffer[0] === 0x49;
   const start = little ? buffer.readUInt32LE(4) : buffer.readUInt32BE(4);
   if (start + 2 > buffer.length) return true;
@@ -191,12 +193,13 @@ export async function readImage(source: string | Uint8Array, limits: ImageLimits
   const name = limits.name ?? (typeof source === 'string' ? source : 'image');
   const bytes = typeof source === 'string' ? await readBytes(source, name) : source;
   const image = await decodeImage(bytes, limits);
-  if ('refused' in image) {
-    throw new HndsrError('INPUT_INVALID', `${name}: ${image.detail} (${image.refused})`, {
-      hint: HINTS[image.refused],
-    });
-  }
+  if ('refused' in image) throw refusedInput(name, image);
   return image;
+}
+
+/** The error that names a file and why it was refused. */
+export function refusedInput(name: string, { refused, detail }: Refusal): HndsrError {
+  return new HndsrError('INPUT_INVALID', `${name}: ${detail} (${refused})`, { hint: HINTS[refused] });
 }
 
 /**
@@ -220,8 +223,7 @@ export async function readDeepImage(path: string, limits: ImageLimits): Promise<
     const samples = new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
     return { width: info.width, height: info.height, bands: info.channels, data: samples };
   } catch (error) {
-    const { refused, detail } = refusalOf(error, bytes);
-    throw new HndsrError('INPUT_INVALID', `${path}: ${detail} (${refused})`, { hint: HINTS[refused] });
+    throw refusedInput(path, refusalOf(error, bytes));
   }
 }
 
@@ -229,13 +231,16 @@ const HINTS: Record<RefusalReason, string> = {
   'not-an-image': 'Supported formats: PNG, JPEG, TIFF, WebP, GIF, AVIF.',
   corrupt: 'Get the file again from where it came.',
   truncated: 'The copy was cut short: get the file again from where it came.',
-  'too-many-pixels': 'Raise the `max_pixels` limit in params.yaml if the memory allows it, or cut the image.',
+  'too-many-pixels': 'Raise the limit of `max_pixels` if the memory allows it, or cut the image.',
   animated: 'Save the frame that you need as a file of its own.',
   'multi-page': 'Save the page that you need as a file of its own.',
-  'unsupported-depth': 'Convert it to 8 bits per sample first.',
+  'unsupported-depth': 'Convert it to samples of 8 or 16 bits first.',
+  'unsupported-compression':
+    'Write it again with deflate, LZW or no compression, for example with gdal_translate.',
 };
 
-async function readBytes(path: string, name: string): Promise<Uint8Array> {
+/** @throws HndsrError INPUT_MISSING, INPUT_INVALID */
+export async function readBytes(path: string, name: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {

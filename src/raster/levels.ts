@@ -1,7 +1,8 @@
 import type { RasterImage } from './image.js';
 import type { SceneWindow } from './scene.js';
 
-const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
+/** The values that a type can hold; of fractions those from 0 to 1. */
+export const TYPE_LIMITS: Readonly<Record<string, readonly [number, number]>> = {
   uint8: [0, 255],
   uint16: [0, 65_535],
   uint32: [0, 4_294_967_295],
@@ -29,7 +30,7 @@ export function tileImage(
   if (shallow && bands === 3 && valid === undefined) {
     return { width, height, bands, data: samples as Uint8Array };
   }
-  const [low, high] = valueRange ?? LIMITS[dtype]!;
+  const [low, high] = valueRange ?? TYPE_LIMITS[dtype]!;
   const factor = shallow ? 1 : 65_535 / (high - low);
   const top = shallow ? 255 : 65_535;
   const data = new (shallow ? Uint8Array : Uint16Array)(width * height * 3);

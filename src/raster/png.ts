@@ -6,10 +6,12 @@ import { unfilter } from './pixels.js';
  * A small writer, and a reader of the plainest kind, of PNG files (W3C, "Portable Network Graphics", third edition).
  * Tiles are many and small: there sharp takes twice to three times as long, mostly to get to work.
  */
-const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+export const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const HEADER_LENGTH = 13;
 const GREY = 0;
 const RGB = 2;
+/** Added to either. */
+const ALPHA = 4;
 /** The filter that makes each byte the difference to the pixel before. */
 const SUB = 1;
 /** Chunks that change no sample, or only how a viewer shows it. */
@@ -27,16 +29,28 @@ const HARMLESS = new Set([
   'hIST',
 ]);
 
+/** The content of the first chunk; depth in bits. */
+export function pngHeader(of: {
+  width: number;
+  height: number;
+  depth: number;
+  isRgb: boolean;
+  alpha: boolean;
+}): Buffer {
+  const header = Buffer.alloc(HEADER_LENGTH);
+  header.writeUInt32BE(of.width, 0);
+  header.writeUInt32BE(of.height, 4);
+  header[8] = of.depth;
+  header[9] = (of.isRgb ? RGB : GREY) + (of.alpha ? ALPHA : 0);
+  return header;
+}
+
 /** Bytes of a PNG file of pixels of 8 or 16 bits, one band or three. Equal pixels give equal bytes. */
 export function encodeTilePng(image: RasterImage): Uint8Array {
   const { width, height, bands, data } = image;
   if (bands !== 1 && bands !== 3) throw new RangeError(`a PNG file of ${bands} bands is not written`);
   const depth = data.BYTES_PER_ELEMENT;
-  const header = Buffer.alloc(HEADER_LENGTH);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  header[8] = depth * 8;
-  header[9] = bands === 1 ? GREY : RGB;
+  const header = pngHeader({ width, height, depth: depth * 8, isRgb: bands === 3, alpha: false });
   const bytes = data instanceof Uint8Array ? data : bigEndian(data);
   // Differences of neighbours seldom repeat in longer runs: searching for those costs twice the time and saves nothing.
   const pixels = deflateSync(filtered(bytes, height, bands * depth), {
@@ -45,10 +59,10 @@ export function encodeTilePng(image: RasterImage): Uint8Array {
     memLevel: 9,
   });
   return Buffer.concat([
-    SIGNATURE,
-    chunk('IHDR', header),
-    chunk('IDAT', pixels),
-    chunk('IEND', Buffer.alloc(0)),
+    PNG_SIGNATURE,
+    pngChunk('IHDR', header),
+    pngChunk('IDAT', pixels),
+    pngChunk('IEND', Buffer.alloc(0)),
   ]);
 }
 
@@ -56,13 +70,18 @@ function bigEndian(data: Uint16Array): Uint8Array {
   return Buffer.from(data.slice().buffer).swap16();
 }
 
-function chunk(name: string, content: Uint8Array): Buffer {
+export function pngChunk(name: string, content: Uint8Array): Buffer {
   const bytes = Buffer.alloc(content.length + 12);
   bytes.writeUInt32BE(content.length, 0);
   bytes.write(name, 4, 'latin1');
   bytes.set(content, 8);
   bytes.writeUInt32BE(crc32(bytes.subarray(4, content.length + 8)), content.length + 8);
   return bytes;
+}
+
+/** A colour profile, under a name that says nothing. */
+export function profileChunk(icc: Uint8Array): Buffer {
+  return pngChunk('iCCP', Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(icc)]));
 }
 
 /** Each row as differences to the pixel before (filter Sub). */
@@ -113,7 +132,7 @@ export function decodePlainPng(
 
 /** The size of such a file, from its chunks, none of which is decoded. */
 export function plainPngSize(bytes: Uint8Array): { width: number; height: number } | undefined {
-  if (bytes.length < 57 || !SIGNATURE.equals(bytes.subarray(0, 8))) return undefined;
+  if (bytes.length < 57 || !PNG_SIGNATURE.equals(bytes.subarray(0, 8))) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const kind = [bytes[24], bytes[25], bytes[26], bytes[27], bytes[28]];
   if (kind.join() !== `8,${RGB},0,0,0`) return undefined;

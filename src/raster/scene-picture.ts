@@ -1,12 +1,14 @@
 import type { Metadata } from 'sharp';
+import type { Carried } from './carried.js';
 import { type Refusal, refusalOf } from './image.js';
 import { loadSharp } from './load-sharp.js';
 import { decodePlainPng, plainPngSize } from './png.js';
 import type { PixelWindow } from './resample.js';
+import type { Samples } from './samples.js';
 import {
+  type Colours,
   cutWindow,
   marksOf,
-  type Samples,
   type Scene,
   type SceneHeader,
   type SceneLimits,
@@ -17,14 +19,18 @@ import {
 const FORMATS = new Set(['png', 'jpeg', 'webp', 'gif', 'heif']);
 
 /** PNG, JPEG, WebP, GIF and AVIF files: decoded as a whole when they are first read. */
-export async function openPicture(source: SceneSource, { maxPixels }: SceneLimits): Promise<Scene | Refusal> {
+export async function openPicture(
+  source: SceneSource,
+  { maxPixels }: SceneLimits,
+  colours: Colours,
+): Promise<Scene | Refusal> {
   const input = 'bytes' in source ? source.bytes : source.path;
   const bytes = 'bytes' in source ? source.bytes : new Uint8Array();
   if ('bytes' in source && source.bytes.length === 0)
     return { refused: 'not-an-image', detail: 'the file is empty' };
   const size = plainPngSize(bytes);
   if (size !== undefined && size.width * size.height <= maxPixels) {
-    return new PictureScene(input, bytes, { ...PLAIN, ...size }, maxPixels);
+    return new PictureScene(input, bytes, { ...PLAIN, ...size }, maxPixels, colours);
   }
   let metadata: Metadata;
   try {
@@ -32,7 +38,9 @@ export async function openPicture(source: SceneSource, { maxPixels }: SceneLimit
   } catch (error) {
     return refusalOf(error, bytes);
   }
-  return refusedHeader(metadata, bytes, maxPixels) ?? new PictureScene(input, bytes, metadata, maxPixels);
+  return (
+    refusedHeader(metadata, bytes, maxPixels) ?? new PictureScene(input, bytes, metadata, maxPixels, colours)
+  );
 }
 
 /** What sharp says of a plain PNG file. */
@@ -106,6 +114,7 @@ interface Decoded {
 
 class PictureScene implements Scene {
   readonly header: SceneHeader;
+  private readonly icc: Uint8Array | undefined;
   private decoded: Promise<Decoded | Refusal> | undefined;
 
   constructor(
@@ -113,9 +122,12 @@ class PictureScene implements Scene {
     private readonly bytes: Uint8Array,
     metadata: Facts,
     private readonly maxPixels: number,
+    private readonly colours: Colours,
   ) {
     const { width, height, format, orientation = 1, channels, hasAlpha, depth, space } = metadata;
     const turned = orientation >= 5;
+    // Inks are converted whatever is asked for, and their profile says nothing of what they become.
+    if (colours === 'stored' && space !== 'cmyk') this.icc = metadata.icc;
     const captureDate = exifDate(metadata.exif);
     this.header = {
       width: turned ? height : width,
@@ -133,6 +145,7 @@ class PictureScene implements Scene {
         !metadata.hasProfile &&
         metadata.icc === undefined,
       windowed: false,
+      opacity: hasAlpha ? 'alpha' : 'none',
       ...(captureDate !== undefined && { captureDate }),
     };
   }
@@ -145,8 +158,10 @@ class PictureScene implements Scene {
     const isWhole =
       decoded.data.length === width * height * bands.length && bands.every((band, i) => band === i + 1);
     const samples: Samples = isWhole ? decoded.data : cutWindow(decoded, window, bands);
-    const valid = decoded.alpha === undefined ? {} : this.marks(decoded.alpha, window);
-    return { samples, width, height, bands: bands.length, ...valid };
+    if (decoded.alpha === undefined) return { samples, width, height, bands: bands.length };
+    const opacity = cutWindow({ data: decoded.alpha, width: this.header.width, bands: 1 }, window, [1]);
+    const valid = marksOf(Uint8Array.from(opacity, (value) => (value > 0 ? 1 : 0)));
+    return { samples, width, height, bands: bands.length, opacity, ...valid };
   }
 
   locate(): undefined {
@@ -157,10 +172,9 @@ class PictureScene implements Scene {
     this.decoded = undefined;
   }
 
-  /** A pixel that is wholly transparent has no data. */
-  private marks(alpha: Uint8Array | Uint16Array, window: PixelWindow): { valid?: Uint8Array } {
-    const cut = cutWindow({ data: alpha, width: this.header.width, bands: 1 }, window, [1]);
-    return marksOf(Uint8Array.from(cut, (opacity) => (opacity > 0 ? 1 : 0)));
+  async carried(): Promise<Carried> {
+    const { icc } = this;
+    return { ...(icc !== undefined && { icc }), metadata: [], texts: {}, isRgb: this.header.bands === 3 };
   }
 
   private async decode(): Promise<Decoded | Refusal> {
@@ -170,7 +184,11 @@ class PictureScene implements Scene {
     const deep = dtype === 'uint16';
     try {
       const sharp = await loadSharp();
-      const pixels = sharp(this.input, { limitInputPixels: this.maxPixels, failOn: 'error' })
+      const pixels = sharp(this.input, {
+        limitInputPixels: this.maxPixels,
+        failOn: 'error',
+        ignoreIcc: this.colours === 'stored',
+      })
         .autoOrient()
         .toColourspace(bands === 1 ? (deep ? 'grey16' : 'b-w') : deep ? 'rgb16' : 'srgb')
         .raw({ depth: deep ? 'ushort' : 'uchar' });

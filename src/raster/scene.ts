@@ -1,18 +1,9 @@
 import { open } from 'node:fs/promises';
+import type { Carried } from './carried.js';
 import type { RasterImage, Refusal } from './image.js';
 import type { PixelWindow } from './resample.js';
+import type { Samples } from './samples.js';
 import { openPicture } from './scene-picture.js';
-
-/** Samples as they are stored. */
-export type Samples =
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | Float32Array
-  | Float64Array;
 
 /** West, south, east, north in degrees; west is above east across 180 degrees. */
 export type Bounds = readonly [number, number, number, number];
@@ -39,6 +30,8 @@ export interface SceneHeader {
   plainRgb: boolean;
   /** Windows can be read without decoding the whole. */
   windowed: boolean;
+  /** What says where there is data besides the samples themselves: how opaque pixels are, or a mask of the file. */
+  opacity: 'alpha' | 'mask' | 'none';
   noData?: number;
   /** For example EPSG:32618. */
   crs?: string;
@@ -57,6 +50,8 @@ export interface SceneWindow {
   bands: number;
   /** 1 where there is data, else 0; missing where all pixels have some. */
   valid?: Uint8Array;
+  /** height x width, of a scene with alpha, in its type. */
+  opacity?: Samples;
 }
 
 /** An image file that is open for reading. */
@@ -66,6 +61,8 @@ export interface Scene {
   read(window: PixelWindow, bands: readonly number[]): Promise<SceneWindow | Refusal>;
   /** Where on the globe a window lies, if the file says so. */
   locate(window: PixelWindow): Place | undefined;
+  /** What an image made of this one keeps. */
+  carried(): Promise<Carried>;
   close(): Promise<void>;
 }
 
@@ -76,20 +73,32 @@ export interface SceneLimits {
   maxPixels: number;
   /** Pixels of a scene that is read by windows. */
   maxScenePixels: number;
+  /** What messages call the second; data.max_scene_pixels unless given. */
+  name?: string;
 }
+
+/** srgb: those of a picture with a colour profile are converted; stored: its samples as they are. */
+export type Colours = 'srgb' | 'stored';
 
 /**
  * Opens an image by its header: TIFFs to be read by windows, other formats to be decoded as a whole on the first read.
  * What cannot be used is refused; nothing is thrown for what a file holds.
  */
-export async function openScene(source: SceneSource, limits: SceneLimits): Promise<Scene | Refusal> {
-  const start = await firstBytes(source);
-  const mark = Buffer.from(start).toString('latin1');
-  const isTiff = /^(II[*+]\0|MM\0[*+])/.test(mark);
-  if (!isTiff) return openPicture(source, limits);
+export async function openScene(
+  source: SceneSource,
+  limits: SceneLimits,
+  colours: Colours = 'srgb',
+): Promise<Scene | Refusal> {
+  if (!(await isTiff(source))) return openPicture(source, limits, colours);
   // Loading it takes longer than reading a dozen tiles.
-  const { openTiff } = await import('./scene-tiff.js');
+  const { openTiff } = await import('./tiff/scene-tiff.js');
   return openTiff(source, limits);
+}
+
+/** By its first bytes. */
+export async function isTiff(source: SceneSource): Promise<boolean> {
+  const mark = Buffer.from(await firstBytes(source)).toString('latin1');
+  return /^(II[*+]\0|MM\0[*+])/.test(mark);
 }
 
 async function firstBytes(source: SceneSource): Promise<Uint8Array> {
@@ -101,6 +110,11 @@ async function firstBytes(source: SceneSource): Promise<Uint8Array> {
   } finally {
     await file.close();
   }
+}
+
+/** Pixels without data can be told from others. */
+export function mayHaveGaps({ noData, opacity, dtype }: SceneHeader): boolean {
+  return noData !== undefined || opacity !== 'none' || dtype.startsWith('float');
 }
 
 /** The marks of a window, or nothing where all pixels have data. */
