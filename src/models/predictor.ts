@@ -5,7 +5,7 @@ import type { FloatRaster } from '../raster/resample.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Stage } from './hndsr.js';
 import type { SamplingOptions } from './sampler.js';
-import { passScene, passSize } from './scene-pass.js';
+import { type LowScene, passScene, passSize } from './scene-pass.js';
 import { WindowModel } from './window-model.js';
 import { WindowQueue } from './window-queue.js';
 
@@ -79,8 +79,9 @@ export class Predictor {
       { ...options, target, ensemble: 1, turns: false },
       { interrupted: context.interrupted, task, onWindow },
       async (found) => {
-        model.set(found.model, found.y * width * BANDS);
-        operator?.set(found.operator!, found.y * width * BANDS);
+        const [rows] = found.groups;
+        model.set(rows!.model, found.y * width * BANDS);
+        operator?.set(rows!.operator!, found.y * width * BANDS);
       },
     );
     return { width, height, model, ...(operator === undefined ? {} : { operator }) };
@@ -88,9 +89,10 @@ export class Predictor {
 }
 
 /** A raster in memory as a scene that is read by rows. */
-export function rasterRows({ data, width, height, bands }: FloatRaster) {
+export function rasterRows({ data, width, height, bands }: FloatRaster): LowScene {
   const rowLength = width * bands;
-  const rows = async (begin: number, end: number): Promise<Float32Array> =>
-    (data as Float32Array).subarray(begin * rowLength, end * rowLength);
-  return { width, height, rows };
+  const rows = async (begin: number, end: number): Promise<Float32Array[]> => [
+    (data as Float32Array).subarray(begin * rowLength, end * rowLength),
+  ];
+  return { width, height, groups: 1, rows };
 }

@@ -3,24 +3,23 @@ import type { JobContext } from '../events.js';
 import type { Size } from '../raster/degrade.js';
 import { type FloatRaster, type PixelWindow, resizeBicubicPart, sourceWindow } from '../raster/resample.js';
 import { TURNS, turned, turnedBack } from './turns.js';
-import type { WindowAnswer } from './window-model.js';
+import type { WindowAnswer, WindowTask } from './window-model.js';
 import type { Ticket, WindowQueue } from './window-queue.js';
 import { Mosaic, windowStarts } from './windows.js';
 
 const BANDS = 3;
 
-/** A low-resolution scene that is read by rows. */
+/** A low-resolution scene that is read by rows: groups of three bands, each of which is a picture to the model. */
 export interface LowScene extends Size {
-  /** Interleaved rows x width x 3 in [0, 1], rows `begin` to `end` - 1. Asked for from the top down. */
-  rows(begin: number, end: number): Promise<Float32Array>;
+  groups: number;
+  /** Of each group, interleaved rows x width x 3 in [0, 1], rows `begin` to `end` - 1. Asked for from the top down. */
+  rows(begin: number, end: number): Promise<Float32Array[]>;
 }
 
 export interface PassOptions {
   scale: number;
   target: Size;
   seed: number;
-  /** Names the scene's noise besides the place: the group of bands, where there is more than one. */
-  noise?: readonly (string | number)[];
   overlap: number;
   /** Pictures from as many seeds, of which the mean and the deviation are given. */
   ensemble: number;
@@ -31,10 +30,16 @@ export interface PassOptions {
   from?: number;
 }
 
-/** Rows of the target grid that are done; each is `width` x 3, in [0, 1], clamped. */
+/** Rows of the target grid that are done. */
 export interface DoneRows {
   y: number;
   count: number;
+  groups: GroupRows[];
+}
+
+/** A group's rows, interleaved count x width x 3. */
+export interface GroupRows {
+  /** In [0, 1], clamped. */
   model: Float32Array;
   operator?: Float32Array;
   /** Standard deviation between the seeds, with an ensemble of two and more. */
@@ -42,7 +47,7 @@ export interface DoneRows {
 }
 
 /** The rows of windows that a pass runs, and how many windows there are in one. */
-export function passSize(target: Size, size: number, overlap: number, from = 0): { rows: number[]; across: number } {
+export function passSize(target: Size, size: number, overlap: number, from = 0) {
   return {
     rows: windowStarts(target.height, size, overlap).filter((top) => top + size > from),
     across: windowStarts(target.width, size, overlap).length,
@@ -51,7 +56,7 @@ export function passSize(target: Size, size: number, overlap: number, from = 0):
 
 /**
  * Takes a scene through the model: rows in, rows out, from the top down. Windows lie on a grid that belongs to the
- * scene, and the noise of one depends on the seed and its place alone, so where a pass begins, what shares its
+ * scene, and the noise at a place depends on the seed and the place alone, so where a pass begins, what shares its
  * batches and how many rows are read at once do not change the picture. Memory is that of the rows that a window is
  * high, whatever the scene's height.
  *
@@ -68,7 +73,7 @@ export async function passScene(
 ): Promise<void> {
   const feed = queue.open();
   try {
-    const pass = new ScenePass(queue.size, options);
+    const pass = new ScenePass(queue.size, low.groups, options);
     const { rows } = passSize(options.target, queue.size, pass.overlap, options.from);
     const columns = windowStarts(options.target.width, queue.size, pass.overlap);
     const ahead = Math.max(2, Math.ceil(queue.ahead / pass.tasksPerWindow));
@@ -81,7 +86,8 @@ export async function passScene(
       context.onWindow?.();
       if (left !== columns.at(-1)) return;
       const done = pass.take(rows[rows.indexOf(top) + 1] ?? options.target.height);
-      if (done.count > 0) await take(done);
+      // While its rows are written a scene sends no windows.
+      if (done.count > 0) await feed.hold(take(done));
     };
     for (const top of rows) {
       const part = await pass.read(low, top);
@@ -98,7 +104,7 @@ export async function passScene(
   }
 }
 
-/** The low-resolution rows that a row of windows is made of. */
+/** The low-resolution rows of a group that a row of windows is made of. */
 interface Part {
   raster: FloatRaster;
   within: PixelWindow;
@@ -106,50 +112,97 @@ interface Part {
 
 class ScenePass {
   readonly overlap: number;
-  private readonly members: Mosaic[];
-  private readonly operator: Mosaic | undefined;
+  private readonly groups: PassGroup[];
   private next: number;
 
   constructor(
     private readonly size: number,
+    groups: number,
     private readonly options: PassOptions,
   ) {
-    const { target, ensemble, withOperator, from = 0 } = options;
     this.overlap = Math.min(options.overlap, size - 1);
-    const mosaic = (): Mosaic => new Mosaic(target.width, target.height, BANDS, size, this.overlap, from);
-    this.members = Array.from({ length: ensemble }, mosaic);
-    this.operator = withOperator ? mosaic() : undefined;
-    this.next = from;
-  }
-
-  private get turns(): number {
-    return this.options.turns ? TURNS : 1;
+    this.groups = Array.from(
+      { length: groups },
+      (_, index) => new PassGroup(size, this.overlap, index, options),
+    );
+    this.next = options.from ?? 0;
   }
 
   get tasksPerWindow(): number {
-    return this.options.ensemble * this.turns;
+    return this.groups.reduce((sum, { tasksPerWindow }) => sum + tasksPerWindow, 0);
   }
 
-  async read(low: LowScene, top: number): Promise<Part> {
+  /** What each group's windows at `top` are made of. */
+  async read(low: LowScene, top: number): Promise<Part[]> {
     const { target } = this.options;
     const height = Math.min(this.size, target.height - top);
     const row = { x: 0, y: top, width: target.width, height };
     const { y, height: count } = sourceWindow(low, target.width, target.height, row);
-    const data = await low.rows(y, y + count);
     const within = { x: 0, y, width: low.width, height: count };
-    return { raster: { data, width: low.width, height: count, bands: BANDS }, within };
+    const groups = await low.rows(y, y + count);
+    return groups.map((data) => ({
+      raster: { data, width: low.width, height: count, bands: BANDS },
+      within,
+    }));
   }
 
-  tasks(part: Part, low: Size, left: number, top: number) {
-    const { seed, scale, ensemble, noise = [] } = this.options;
+  tasks(parts: readonly Part[], low: Size, left: number, top: number): WindowTask[] {
+    return this.groups.flatMap((group, index) => group.tasks(parts[index]!, low, left, top));
+  }
+
+  /** @param answers those of `tasks`, in their order */
+  add(answers: readonly WindowAnswer[], left: number, top: number): void {
+    let from = 0;
+    for (const group of this.groups) {
+      group.add(answers.slice(from, from + group.tasksPerWindow), left, top);
+      from += group.tasksPerWindow;
+    }
+  }
+
+  take(end: number): DoneRows {
+    const y = this.next;
+    const count = Math.max(0, end - y);
+    this.next = y + count;
+    return { y, count, groups: this.groups.map((group) => group.take(end)) };
+  }
+}
+
+/** Three bands that go through the model together: a window becomes one task for each seed and each turn. */
+class PassGroup {
+  readonly tasksPerWindow: number;
+  private readonly members: Mosaic[];
+  private readonly operator: Mosaic | undefined;
+  private readonly turns: number;
+
+  constructor(
+    private readonly size: number,
+    overlap: number,
+    private readonly index: number,
+    private readonly options: PassOptions,
+  ) {
+    const { target, ensemble, withOperator, from = 0 } = options;
+    const mosaic = (): Mosaic => new Mosaic(target.width, target.height, BANDS, size, overlap, from);
+    this.members = Array.from({ length: ensemble }, mosaic);
+    this.operator = withOperator ? mosaic() : undefined;
+    this.turns = options.turns ? TURNS : 1;
+    this.tasksPerWindow = ensemble * this.turns;
+  }
+
+  tasks(part: Part, low: Size, left: number, top: number): WindowTask[] {
+    const { seed, scale } = this.options;
     const upsampled = this.upsampledWindow(part, low, left, top);
-    return Array.from({ length: ensemble * this.turns }, (_, index) => {
+    const group = this.index === 0 ? [] : ['group', this.index];
+    return Array.from({ length: this.tasksPerWindow }, (_, index) => {
       const turn = index % this.turns;
       return {
         upsampled: turn === 0 ? upsampled : turned(upsampled, this.size, turn),
         scale,
-        seed: (seed + Math.floor(index / this.turns)) % 2 ** 32,
-        noise: [left, top, ...noise, ...(turn === 0 ? [] : ['turn', turn])],
+        noise: {
+          seed: (seed + Math.floor(index / this.turns)) % 2 ** 32,
+          left,
+          top,
+          names: [...group, ...(turn === 0 ? [] : ['turn', turn])],
+        },
       };
     });
   }
@@ -173,7 +226,6 @@ class ScenePass {
     return into;
   }
 
-  /** @param answers those of `tasks`, in their order */
   add(answers: readonly WindowAnswer[], left: number, top: number): void {
     for (const [index, mosaic] of this.members.entries()) {
       const own = answers.slice(index * this.turns, (index + 1) * this.turns);
@@ -193,14 +245,11 @@ class ScenePass {
     return sum.map((value) => value / pictures.length);
   }
 
-  take(end: number): DoneRows {
-    const y = this.next;
-    const count = Math.max(0, end - y);
-    this.next = y + count;
+  take(end: number): GroupRows {
     const members = this.members.map((mosaic) => clamp(mosaic.take(end)));
     const operator = this.operator === undefined ? {} : { operator: clamp(this.operator.take(end)) };
-    if (members.length === 1) return { y, count, model: members[0]!, ...operator };
-    return { y, count, ...meanAndDeviation(members), ...operator };
+    if (members.length === 1) return { model: members[0]!, ...operator };
+    return { ...meanAndDeviation(members), ...operator };
   }
 }
 

@@ -1,6 +1,5 @@
 import type { Engine, HostTensor, Program } from '../compute/engine.js';
 import { prefixed } from '../nn/parameters.js';
-import { Random } from '../random.js';
 import type { Checkpoint } from './checkpoint.js';
 import {
   conditionFn,
@@ -11,6 +10,7 @@ import {
   type Stage,
   samplerStepFn,
 } from './hndsr.js';
+import { NoiseField, type NoisePlace } from './noise-field.js';
 import { alphaBars } from './noise-schedule.js';
 import { type SamplingOptions, samplerSteps, startingMix } from './sampler.js';
 
@@ -20,9 +20,8 @@ export interface WindowTask {
   upsampled: Float32Array;
   /** Output pixels per input pixel. */
   scale: number;
-  seed: number;
-  /** With the seed, what names the generator of its noise: the window's place in its scene, whatever batch it is in. */
-  noise: readonly (string | number)[];
+  /** Its noise depends on its place in the scene, whatever batch it is in. */
+  noise: NoisePlace;
 }
 
 export interface WindowOptions extends SamplingOptions {
@@ -78,6 +77,7 @@ interface Programs {
 export class WindowModel implements WindowRunner {
   readonly times: BatchTimes = { operator: 0, sampler: 0, decoder: 0 };
   private readonly config: ModelConfig;
+  private field: NoiseField | undefined;
   readonly size: number;
 
   private constructor(
@@ -128,9 +128,7 @@ export class WindowModel implements WindowRunner {
       upsampled.data.set(task.upsampled, index * pixels);
       scale.data[index] = task.scale;
     }
-    const { latent } = await this.timed('operator', () =>
-      this.programs.operator.run({ upsampled, scale }),
-    );
+    const { latent } = await this.timed('operator', () => this.programs.operator.run({ upsampled, scale }));
     const residual = await this.timed('sampler', () => this.sample(latent!, upsampled, tasks, options));
     return this.timed('decoder', () => this.decode(residual, latent!, upsampled, tasks.length, options));
   }
@@ -174,10 +172,13 @@ export class WindowModel implements WindowRunner {
     const steps = samplerSteps(bars, options);
     if (steps.length === 0) return undefined;
     const { condition } = await this.programs.condition.run({ latent, upsampled });
-    const noise = tasks.map((task) => Random.from(task.seed, 'sampling', ...task.noise));
+    const draws = 1 + steps.filter(({ noise }) => noise > 0).length;
+    const field = this.noiseField(draws);
+    let drawn = 0;
+    const draw = (): HostTensor => this.drawNoise(field, tasks, latent.shape, drawn++);
     // The signal at the start is the operator's own answer: a residual of zero.
     const start = startingMix(bars, options).noise;
-    const first = this.drawNoise(noise, latent.shape);
+    const first = draw();
     let residual: HostTensor = { shape: latent.shape, data: first.data.map((value) => value * start) };
     const zeros = { shape: latent.shape, data: new Float32Array(first.data.length) };
     const scalar = (value: number): HostTensor => ({ shape: [], data: Float32Array.of(value) });
@@ -185,7 +186,7 @@ export class WindowModel implements WindowRunner {
       const found = await this.programs.sampler.run({
         residual,
         condition: condition!,
-        noise: step.noise === 0 ? zeros : this.drawNoise(noise, latent.shape),
+        noise: step.noise === 0 ? zeros : draw(),
         timestep: { shape: [1, 1], data: Float32Array.of(step.timestep) },
         signal_weight: scalar(step.signal),
         direction_weight: scalar(step.direction),
@@ -196,12 +197,24 @@ export class WindowModel implements WindowRunner {
     return residual;
   }
 
-  /** Each window has its own generator, named by its place: batches and their order change nothing. */
-  private drawNoise(generators: Random[], shape: number[]): HostTensor {
+  /** Kept from batch to batch: windows that follow one another overlap. */
+  private noiseField(draws: number): NoiseField {
+    if (this.field?.draws !== draws) {
+      this.field = new NoiseField(this.size, this.config.autoencoder.latent_channels, draws);
+    }
+    return this.field;
+  }
+
+  private drawNoise(
+    field: NoiseField,
+    tasks: readonly WindowTask[],
+    shape: number[],
+    draw: number,
+  ): HostTensor {
     const data = new Float32Array(shape.reduce((product, length) => product * length, 1));
     const each = data.length / this.batch;
-    for (const [index, random] of generators.entries()) {
-      random.fillNormal(data.subarray(index * each, (index + 1) * each));
+    for (const [index, { noise }] of tasks.entries()) {
+      field.fill(data.subarray(index * each, (index + 1) * each), noise, draw);
     }
     return { shape, data };
   }

@@ -1,5 +1,4 @@
 import { outOfMemory } from '../compute/out-of-memory.js';
-import { HndsrError } from '../errors.js';
 import type { BatchTimes, WindowAnswer, WindowOptions, WindowRunner, WindowTask } from './window-model.js';
 
 /** A window that was sent; `settled` once its answer, or a failure, is there. */
@@ -31,6 +30,8 @@ export interface Feed {
   submit(task: WindowTask): Ticket;
   /** Waits for an answer; a feed that waits sends no more, and others need not wait for it to fill a batch. */
   wait(ticket: Ticket): Promise<WindowAnswer>;
+  /** Waits for something else than an answer, such as rows being written, in the same way. */
+  hold<Result>(other: Promise<Result>): Promise<Result>;
   /** Its scene is done, or has failed. */
   close(): void;
 }
@@ -72,17 +73,9 @@ export class WindowQueue {
         this.start();
         return ticket;
       },
-      wait: async (ticket) => {
-        // Its batch has run: the scene goes on at once, and may fill the next one.
-        if (ticket.settled) return ticket.answer;
-        this.blocked++;
-        this.start();
-        try {
-          return await ticket.answer;
-        } finally {
-          this.blocked--;
-        }
-      },
+      // An answer that is there: the scene goes on at once, and may fill the next batch.
+      wait: (ticket) => (ticket.settled ? ticket.answer : this.whileBlocked(ticket.answer)),
+      hold: (other) => this.whileBlocked(other),
       close: () => {
         if (closed) return;
         closed = true;
@@ -96,18 +89,32 @@ export class WindowQueue {
     for (const runner of this.runners) await runner.dispose();
   }
 
+  private async whileBlocked<Result>(awaited: Promise<Result>): Promise<Result> {
+    this.blocked++;
+    this.start();
+    try {
+      return await awaited;
+    } finally {
+      this.blocked--;
+    }
+  }
+
   private enqueue(task: WindowTask): Ticket {
-    const ticket = { settled: false } as Ticket;
-    ticket.answer = new Promise<WindowAnswer>((resolve, reject) => {
-      const settle = (): void => void (ticket.settled = true);
-      this.waiting.push({
-        task,
-        resolve: (answer) => (settle(), resolve(answer)),
-        reject: (error) => (settle(), reject(error)),
-      });
-    });
+    const { promise, resolve, reject } = withResolvers<WindowAnswer>();
+    const ticket: Ticket = { answer: promise, settled: false };
     // Its scene may have given up before it asks.
-    ticket.answer.catch(() => {});
+    promise.catch(() => {});
+    this.waiting.push({
+      task,
+      resolve: (answer) => {
+        ticket.settled = true;
+        resolve(answer);
+      },
+      reject: (error) => {
+        ticket.settled = true;
+        reject(error);
+      },
+    });
     return ticket;
   }
 
@@ -154,14 +161,21 @@ export class WindowQueue {
         return;
       }
     }
-    const told = why === undefined ? error : shortOfMemory(why, error);
-    for (const { reject } of batch) reject(told);
+    for (const { reject } of batch) reject(error);
   }
 }
 
-function shortOfMemory(why: string, cause: unknown): HndsrError {
-  return new HndsrError('OUT_OF_MEMORY', `out of memory with the fewest windows to a run: ${why}`, {
-    hint: 'End other programs that need memory, or use another --device.',
-    cause,
+/** `Promise.withResolvers`, which Node 20 lacks. */
+function withResolvers<Value>(): {
+  promise: Promise<Value>;
+  resolve(value: Value): void;
+  reject(error: unknown): void;
+} {
+  let resolve!: (value: Value) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<Value>((resolved, rejected) => {
+    resolve = resolved;
+    reject = rejected;
   });
+  return { promise, resolve, reject };
 }

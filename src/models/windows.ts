@@ -13,11 +13,15 @@ export function windowStarts(length: number, size: number, overlap: number): num
   return starts;
 }
 
-/** Weights along a window's edge, rising over the overlap and never zero, so that no seam and no frame appears. */
+/**
+ * Weights along a window's edge: half a wave of a cosine over the overlap, never zero, so that no seam and no frame
+ * appears. A straight ramp would begin and end with a kink that shows where windows differ.
+ */
 export function blendingWeights(size: number, overlap: number): Float32Array {
   return Float32Array.from({ length: size }, (_, index) => {
     const fromEdge = Math.min(index, size - 1 - index);
-    return Math.min(1, (fromEdge + 1) / (overlap + 1));
+    if (fromEdge >= overlap) return 1;
+    return Math.sin((Math.PI / 2) * ((fromEdge + 0.5) / overlap)) ** 2;
   });
 }
 

@@ -103,7 +103,8 @@ export class BackProjection {
       const lowRange = this.lowRange(range);
       const error = await low.rows(lowRange.begin, lowRange.end);
       const degraded = resized(picture, target, low, lowRange, bands);
-      for (let index = 0; index < degraded.length; index++) degraded[index] = error[index]! - degraded[index]!;
+      for (let index = 0; index < degraded.length; index++)
+        degraded[index] = error[index]! - degraded[index]!;
       const correction = resized({ ...lowRange, data: degraded }, low, target, range, bands);
       const next = part(picture, range, rowLength, true);
       for (let index = 0; index < correction.length; index++) {

@@ -1,8 +1,8 @@
 import type { Engine, HostTensor } from '../compute/engine.js';
+import { outOfMemory } from '../compute/out-of-memory.js';
 import { HndsrError } from '../errors.js';
 import type { Emit } from '../events.js';
 import type { FeedSource, Feeds } from './feeds.js';
-import { outOfMemory } from '../compute/out-of-memory.js';
 import { smallerMicroBatch } from './micro-batch.js';
 import type { StageDefinition } from './stages.js';
 import { compileStepper, type OptimiserState, type Stepper } from './stepper.js';
