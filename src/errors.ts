@@ -27,7 +27,7 @@ const EXIT_BY_CODE = {
   OUTPUT_EXISTS: ExitCode.failed,
   OUTPUT_UNWRITABLE: ExitCode.failed,
   OUTPUT_UNSUPPORTED: ExitCode.failed,
-  PROVENANCE_MISSING: ExitCode.failed,
+  PROVENANCE_MISSING: ExitCode.notMet,
   PROVENANCE_MISMATCH: ExitCode.notMet,
   DISK_FULL: ExitCode.failed,
   DATASET_MISSING: ExitCode.failed,

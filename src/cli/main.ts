@@ -35,6 +35,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     load: () => import('./commands/registry.js'),
   },
   upscale: { summary: 'an image -> a super-resolved image', load: () => import('./commands/upscale.js') },
+  inspect: {
+    summary: 'how an image was made, and by which version',
+    load: () => import('./commands/inspect.js'),
+  },
   export: {
     summary: 'the model in production -> ONNX files that other programs run',
     load: () => import('./commands/export.js'),

@@ -35,7 +35,7 @@ const HEADS_AT_ONCE = 16;
  * role of the machine.
  * @throws HndsrError INPUT_MISSING (no such bucket), INPUT_DENIED, INPUT_UNREACHABLE, INPUT_INVALID
  */
-export async function listBucket(address: string, remote: Remote): Promise<ImageInput> {
+export async function listBucket(address: string, remote: Remote, withFields = true): Promise<ImageInput> {
   const { bucket, key: prefix } = parseAddress(address);
   const bucketReader = new BucketReader(remote);
   const objects = await bucketReader.list(bucket, prefix, address);
@@ -50,7 +50,7 @@ export async function listBucket(address: string, remote: Remote): Promise<Image
   const images = files
     .filter(({ key }) => isImagePath(key))
     .map((object) => bucketReader.image(relative(object), object));
-  if (table !== undefined) {
+  if (withFields && table !== undefined) {
     const text = await bucketReader.text(table);
     const sidecar = parseSidecar(text, `s3://${bucket}/${table.key}`);
     for (const image of images) image.fields = sidecar.get(image.path) ?? image.fields;

@@ -32,7 +32,7 @@ interface Scan {
  * followed when that file is inside the folder too.
  * @throws HndsrError INPUT_MISSING naming the folder, INPUT_INVALID (tiles.csv)
  */
-export async function listFolder(folder: string): Promise<ImageInput> {
+export async function listFolder(folder: string, withFields = true): Promise<ImageInput> {
   const root = await realpath(folder).catch(() => undefined);
   if (root === undefined || !(await isFolder(root))) {
     throw new HndsrError(
@@ -43,7 +43,7 @@ export async function listFolder(folder: string): Promise<ImageInput> {
   }
   const scan: Scan = { files: [], ignored: 0, links: 0 };
   await scanFolder(root, root, scan);
-  return inputOf(scan, folder, folder);
+  return inputOf(scan, folder, folder, withFields);
 }
 
 async function scanFolder(root: string, folder: string, scan: Scan): Promise<void> {
@@ -77,13 +77,13 @@ async function leadsInside(root: string, link: string): Promise<boolean> {
  * The images that a pattern matches; their paths are relative to the last folder of it that has no sign in it.
  * @throws HndsrError INPUT_MISSING where that folder is not there, INPUT_INVALID (tiles.csv)
  */
-export async function listGlob(pattern: string): Promise<ImageInput> {
+export async function listGlob(pattern: string, withFields = true): Promise<ImageInput> {
   const parts = pattern.split(/[\\/]/);
   const first = parts.findIndex((part) => /[*?{}[\]]/.test(part));
   const base = parts.slice(0, first).join('/') || '/';
   if (!(await isFolder(base))) {
     throw new HndsrError('INPUT_MISSING', `input folder ${base} of the pattern ${pattern} was not found`, {
-      hint: 'Check the part of --input before the first * or ?.',
+      hint: 'Check the part of it before the first * or ?.',
     });
   }
   const root = await realpath(base);
@@ -98,11 +98,16 @@ export async function listGlob(pattern: string): Promise<ImageInput> {
     if (isImagePath(path)) scan.files.push({ path, absolute: join(root, path) });
     else scan.ignored++;
   }
-  return inputOf(scan, pattern, base);
+  return inputOf(scan, pattern, base, withFields);
 }
 
-async function inputOf({ files, ignored, links }: Scan, name: string, folder: string): Promise<ImageInput> {
-  const sidecar = await readSidecar(folder);
+async function inputOf(
+  { files, ignored, links }: Scan,
+  name: string,
+  folder: string,
+  withFields: boolean,
+): Promise<ImageInput> {
+  const sidecar = withFields ? await readSidecar(folder) : new Map<string, ImageFields>();
   const images = await mapConcurrently(files, STATS_AT_ONCE, ({ path, absolute }) =>
     localImage(path, absolute, sidecar.get(path)),
   );

@@ -33,6 +33,8 @@ export interface InputOptions {
   lowResolution: string | null;
   /** Absolute path of a folder for what is downloaded. */
   cache: string;
+  /** Whether a table that lies in the folder says more of its images; true unless given. */
+  withFields?: boolean;
 }
 
 /**
@@ -48,16 +50,16 @@ export async function openInput(options: InputOptions): Promise<ImageInput> {
 }
 
 async function openOne(options: InputOptions, input: string): Promise<ImageInput> {
-  const { cwd, endpoint, cache } = options;
+  const { cwd, endpoint, cache, withFields = true } = options;
   if (input.startsWith('s3://')) {
     const { listBucket } = await import('./bucket.js');
-    return listBucket(input, { endpoint, cache });
+    return listBucket(input, { endpoint, cache }, withFields);
   }
   const path = isAbsolute(input) ? input : resolve(cwd, input);
   if (/\.(csv|parquet)$/i.test(input)) return listTable(path, { endpoint, cache });
   // A folder may have a name that looks like a pattern.
   const isPattern = /[*?{}[\]]/.test(input) && !(await isFolder(path));
-  return isPattern ? listGlob(path) : listFolder(path);
+  return isPattern ? listGlob(path, withFields) : listFolder(path, withFields);
 }
 
 export function byPath(a: { path: string }, b: { path: string }): number {

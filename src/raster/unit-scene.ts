@@ -158,14 +158,23 @@ function cutOut(raster: FloatRaster & { data: Float32Array }, cut: PixelWindow):
  * @throws HndsrError INPUT_MISSING, INPUT_INVALID naming the file and the reason
  */
 export async function openUnitScene(path: string, options: UnitSceneOptions): Promise<UnitScene> {
-  const scene = await openScene(await sourceOf(path), options.limits, 'stored');
-  if ('refused' in scene) throw refusedInput(path, scene);
+  const scene = await openFile(path, options.limits);
   try {
     return await UnitScene.open(path, scene, options);
   } catch (error) {
     await scene.close();
     throw error;
   }
+}
+
+/**
+ * A file with its samples as they are stored.
+ * @throws HndsrError INPUT_MISSING, INPUT_INVALID
+ */
+export async function openFile(path: string, limits: SceneLimits): Promise<Scene> {
+  const scene = await openScene(await sourceOf(path), limits, 'stored');
+  if ('refused' in scene) throw refusedInput(path, scene);
+  return scene;
 }
 
 /** TIFFs are read by windows; of other files all is looked at, such as whether they end where they should. */
