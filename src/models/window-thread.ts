@@ -24,7 +24,7 @@ export type WindowRequest =
   | { kind: 'dispose' };
 
 export type WindowReply =
-  | { kind: 'ready'; size: number; batch: number; engine: string; device: string; selection: string }
+  | { kind: 'ready'; size: number; batch: number; selection: string }
   | { kind: 'answers'; answers: WindowAnswer[]; times: BatchTimes }
   | { kind: 'done'; batch: number }
   | ThreadError;
@@ -58,9 +58,8 @@ async function work({ sources, compute, batch }: WindowAssignment): Promise<void
     port.on('message', (request: WindowRequest) => {
       answer(request).catch((error: unknown) => reply(describeError(error)));
     });
-    const { name, device } = engine;
     const text = describeSelection(selection);
-    reply({ kind: 'ready', size: model.size, batch: model.batch, engine: name, device, selection: text });
+    reply({ kind: 'ready', size: model.size, batch: model.batch, selection: text });
   } catch (error) {
     reply(describeError(error));
   }

@@ -15,8 +15,6 @@ export class WindowThread implements WindowRunner {
     private readonly worker: Worker,
     readonly size: number,
     private windows: number,
-    readonly engine: string,
-    readonly device: string,
     /** Which engine computes, and why, in words for a person. */
     readonly selection: string,
   ) {}
@@ -25,17 +23,12 @@ export class WindowThread implements WindowRunner {
   static async start(assignment: WindowAssignment): Promise<WindowThread> {
     const worker = new Worker(new URL('window-thread.js', import.meta.url), { workerData: assignment });
     try {
-      const ready = await new Promise<Extract<WindowReply, { kind: 'ready' }>>((resolve, reject) => {
-        worker.once('message', (reply: WindowReply) => {
-          if (reply.kind === 'ready') resolve(reply);
-          else reject(reply.kind === 'error' ? reviveError(reply) : new Error(reply.kind));
-        });
-        worker.once('error', reject);
-        worker.once('exit', (code) => reject(ended(code)));
-      });
-      worker.removeAllListeners();
-      const { size, batch, engine, device, selection } = ready;
-      const thread = new WindowThread(worker, size, batch, engine, device, selection);
+      const ready = await firstReply(worker);
+      if (ready.kind !== 'ready') {
+        throw ready.kind === 'error' ? reviveError(ready) : new Error(`a thread began with ${ready.kind}`);
+      }
+      const { size, batch, selection } = ready;
+      const thread = new WindowThread(worker, size, batch, selection);
       thread.listen();
       return thread;
     } catch (error) {
@@ -87,6 +80,19 @@ export class WindowThread implements WindowRunner {
     this.worker.on('error', (error) => settle(({ reject }) => reject(error)));
     this.worker.on('exit', (code) => settle(({ reject }) => reject(ended(code))));
   }
+}
+
+function firstReply(worker: Worker): Promise<WindowReply> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => reject(error);
+    const exit = (code: number): void => reject(ended(code));
+    worker.once('message', (reply: WindowReply) => {
+      worker.off('error', fail).off('exit', exit);
+      resolve(reply);
+    });
+    worker.once('error', fail);
+    worker.once('exit', exit);
+  });
 }
 
 function ended(code: number): Error {
