@@ -20,10 +20,10 @@ import {
 } from '../raster/dataset.js';
 import { degrade } from '../raster/degrade.js';
 import { type ByteImage, fromUnit, inEightBits, type RasterImage, toUnit } from '../raster/image.js';
+import { panelPng } from '../raster/panel.js';
 import { resizeBicubic } from '../raster/resample.js';
 import { packageVersion } from '../version.js';
 import { Lpips, readLpipsWeights } from './lpips.js';
-import { panelPng } from './panel.js';
 import { psnr } from './psnr.js';
 import { reportText } from './report.js';
 import { ssim } from './ssim.js';

@@ -178,7 +178,7 @@ class PictureScene implements Scene {
   }
 
   private async decode(): Promise<Decoded | Refusal> {
-    const { dtype, bands } = this.header;
+    const { dtype, bands, opacity } = this.header;
     const plain = this.header.plainRgb ? decodePlainPng(this.bytes, this.maxPixels) : undefined;
     if (plain !== undefined) return plain;
     const deep = dtype === 'uint16';
@@ -190,10 +190,16 @@ class PictureScene implements Scene {
         ignoreIcc: this.colours === 'stored',
       })
         .autoOrient()
-        .toColourspace(bands === 1 ? (deep ? 'grey16' : 'b-w') : deep ? 'rgb16' : 'srgb')
+        // As grey, sharp would leave opacity out.
+        .toColourspace(
+          bands === 1 && opacity === 'none' ? (deep ? 'grey16' : 'b-w') : deep ? 'rgb16' : 'srgb',
+        )
         .raw({ depth: deep ? 'ushort' : 'uchar' });
       const { data, info } = await pixels.toBuffer({ resolveWithObject: true });
-      const samples = deep ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2) : data;
+      const { buffer, byteOffset, byteLength } = data;
+      const samples = deep
+        ? new Uint16Array(buffer, byteOffset, byteLength / 2)
+        : new Uint8Array(buffer, byteOffset, byteLength);
       if (info.channels === bands) return { data: samples, width: info.width, bands };
       const image = { data: samples, width: info.width, bands: info.channels };
       const whole = { x: 0, y: 0, width: info.width, height: info.height };

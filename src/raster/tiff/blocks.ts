@@ -3,30 +3,39 @@ import type { PixelWindow } from '../resample.js';
 import { type Samples, samplesOf } from '../samples.js';
 import type { TiffBytes } from './bytes.js';
 import { type BlockForm, decodeBlock } from './codecs.js';
-import { integers, PREDICTOR, undoFloating, undoHorizontal } from './predictor.js';
+import { NumberList, type TiffDirectory } from './directories.js';
+import { blockEntries } from './header.js';
+import { PREDICTOR, undoFloating, undoHorizontal } from './predictor.js';
 import { loadTag, numberOf } from './tags.js';
 
 /** Decoded blocks that are kept, so that windows in one row of blocks decode each once. */
 const KEPT_BYTES = 2 ** 26;
+const YCBCR = 6;
 /** Blocks that are decoded at once; more would only wait, with their memory. */
 const AT_ONCE = 16;
 
 /** Reads windows of one image of a TIFF file, block by block: a tile or a strip. */
 export class BlockReader {
-  private readonly form: BlockForm & { predictor: number };
+  private readonly form: BlockForm & { predictor: number; isYcbcr: boolean };
   private readonly across: number;
   private readonly down: number;
   /** Bands are stored one after the other. */
   private readonly isPlanar: boolean;
   private readonly kept = new Map<number, Promise<Samples>>();
+  private readonly offsets: NumberList;
+  private readonly lengths: NumberList;
 
   private constructor(
     private readonly image: GeoTIFFImage,
     private readonly bytes: TiffBytes,
     private readonly dtype: string,
     private readonly littleEndian: boolean,
+    directory: TiffDirectory,
     more: Pick<BlockForm, 'jpegTables' | 'lercParameters'>,
   ) {
+    const [offsets, lengths] = blockEntries(image, directory);
+    this.offsets = new NumberList(bytes, offsets!, littleEndian);
+    this.lengths = new NumberList(bytes, lengths!, littleEndian);
     const [width, height] = [image.getTileWidth(), image.getTileHeight()];
     this.isPlanar = numberOf(image, 'PlanarConfiguration') === 2;
     const isMask = dtype === 'bit';
@@ -37,6 +46,7 @@ export class BlockReader {
       samples: this.isPlanar || isMask ? 1 : image.getSamplesPerPixel(),
       bits: isMask ? 1 : samplesOf(dtype, 0).BYTES_PER_ELEMENT * 8,
       predictor: numberOf(image, 'Predictor') ?? PREDICTOR.none,
+      isYcbcr: numberOf(image, 'PhotometricInterpretation') === YCBCR,
       ...more,
     };
     this.across = Math.ceil(image.getWidth() / width);
@@ -45,14 +55,14 @@ export class BlockReader {
 
   /** @param dtype of the samples; `bit`: a mask of 1-bit samples */
   static async open(
-    image: GeoTIFFImage,
+    { image, directory }: { image: GeoTIFFImage; directory: TiffDirectory },
     bytes: TiffBytes,
     dtype: string,
     littleEndian: boolean,
   ): Promise<BlockReader> {
     const jpegTables = (await loadTag(image, 'JPEGTables')) as Uint8Array | undefined;
     const lercParameters = (await loadTag(image, 'LercParameters')) as ArrayLike<number> | undefined;
-    return new BlockReader(image, bytes, dtype, littleEndian, {
+    return new BlockReader(image, bytes, dtype, littleEndian, directory, {
       ...(jpegTables !== undefined && { jpegTables }),
       ...(lercParameters !== undefined && { lercParameters }),
     });
@@ -125,7 +135,7 @@ export class BlockReader {
     const { width, samples, bits, predictor } = this.form;
     const rows = this.image.getBlockHeight(row);
     const length = width * rows * samples;
-    const [offset, count] = await this.place(index);
+    const [offset, count] = [await this.offsets.at(index), await this.lengths.at(index)];
     // A block of no bytes is one that was never written: no data, or zeros.
     if (count === 0) return this.emptyBlock(length);
     const expected = bits === 1 ? Math.ceil(width / 8) * rows : (length * bits) / 8;
@@ -140,31 +150,17 @@ export class BlockReader {
     own.set(data.subarray(0, expected));
     const rowLength = width * samples;
     if (predictor === PREDICTOR.floating) undoFloating(own, rowLength, samples, bits / 8);
-    else if (!this.littleEndian && bits > 8 && this.hasOwnOrder()) swapBytes(own, bits / 8);
+    else if (!this.littleEndian && bits > 8) swapBytes(own, bits / 8);
     const block = samplesOf(this.dtype, 0).constructor as new (buffer: ArrayBufferLike) => Samples;
     const values = new block(own.buffer);
-    if (predictor === PREDICTOR.horizontal) undoHorizontal(integers(values), rowLength, samples);
+    if (predictor === PREDICTOR.horizontal) undoHorizontal(values, rowLength, samples);
+    if (this.form.isYcbcr) toRgb(values as Uint8Array);
     return values;
-  }
-
-  /** LERC's samples are decoded to this machine's order. */
-  private hasOwnOrder(): boolean {
-    return this.form.compression !== 34_887;
   }
 
   private emptyBlock(length: number): Samples {
     const values = samplesOf(this.dtype === 'bit' ? 'uint8' : this.dtype, length);
     return values.fill(this.dtype === 'bit' ? 0 : (this.image.getGDALNoData() ?? 0));
-  }
-
-  private async place(index: number): Promise<[number, number]> {
-    const { fileDirectory, isTiled } = this.image;
-    const kind = isTiled ? 'Tile' : 'Strip';
-    const offset = Number(await fileDirectory.loadValueIndexed(`${kind}Offsets`, index));
-    const counted = await fileDirectory.loadValueIndexed(`${kind}ByteCounts`, index);
-    if (!Number.isSafeInteger(offset) || counted === undefined)
-      throw new Error(`unexpected end of its list of blocks at ${index}`);
-    return [offset, Number(counted)];
   }
 }
 
@@ -205,6 +201,18 @@ function unpackBits(data: Uint8Array, width: number, rows: number): Uint8Array {
       out[row * width + x] = (data[row * rowBytes + (x >> 3)]! >> (7 - (x & 7))) & 1;
   }
   return out;
+}
+
+/** ITU-R BT.601 over all 256 levels, as JFIF has it; what JPEG calls YCbCr. */
+function toRgb(samples: Uint8Array): void {
+  const levels = new Uint8ClampedArray(3);
+  for (let at = 0; at + 2 < samples.length; at += 3) {
+    const [y, b, r] = [samples[at]!, samples[at + 1]! - 128, samples[at + 2]! - 128];
+    levels[0] = y + 1.402 * r;
+    levels[1] = y - 0.344136 * b - 0.714136 * r;
+    levels[2] = y + 1.772 * b;
+    samples.set(levels, at);
+  }
 }
 
 function swapBytes(bytes: Uint8Array, size: number): void {

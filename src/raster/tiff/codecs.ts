@@ -51,13 +51,39 @@ export async function decodeBlock(data: Uint8Array, form: BlockForm, expected: n
       return inflateAsync(data, { maxOutputLength: Math.max(expected, 1) });
     case 32_773:
       return unpackBits(data, expected);
+    case 34_887:
+      return unpackLerc(data, form, expected);
     default:
       checkPromise(data, form, expected);
       return decodeByLibrary(data, form);
   }
 }
 
-/** JPEG, LERC and Zstandard. */
+/** The second of LERC's parameters: what it is compressed by once more. */
+const LERC_DEFLATE = 1;
+const LERC_ZSTANDARD = 2;
+
+async function unpackLerc(data: Uint8Array, form: BlockForm, expected: number): Promise<Uint8Array> {
+  const [version = 4, more = 0] = Array.from(form.lercParameters ?? []);
+  let blob = data;
+  if (more === LERC_DEFLATE) {
+    blob = await inflateAsync(data, { maxOutputLength: expected * 2 + SLACK_BYTES });
+  } else if (more === LERC_ZSTANDARD) {
+    blob = await decodeBlock(data, { ...form, compression: 50_000 }, expected);
+  }
+  const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+  // "Lerc2 ", version, checksum from version 3 on, rows, columns, from version 4 on values to a pixel.
+  const isLerc = blob.length >= 26 && Buffer.from(blob.subarray(0, 6)).toString('latin1') === 'Lerc2 ';
+  const of = isLerc ? view.getInt32(6, true) : 0;
+  const at = of >= 3 ? 14 : 10;
+  const promised =
+    view.getInt32(at, true) * view.getInt32(at + 4, true) * (of >= 4 ? view.getInt32(at + 8, true) : 1);
+  if (!isLerc || promised > form.width * form.height * form.samples || promised <= 0)
+    throw new Error('a block is a LERC blob of another size');
+  return decodeByLibrary(blob, { ...form, lercParameters: [version, 0] });
+}
+
+/** JPEG, LERC and Zstandard, once it is known that they become no more than a block. */
 async function decodeByLibrary(data: Uint8Array, form: BlockForm): Promise<Uint8Array> {
   const { width, height, samples, bits, jpegTables, lercParameters } = form;
   const decoder = await getDecoder(form.compression, {
@@ -82,8 +108,8 @@ function checkPromise(
     if (found === undefined || found.width > width || found.height > height || found.samples !== samples)
       throw new Error('a block is a JPEG picture of another size');
   } else if (compression === 50_000) {
-    const length = zstandardLength(data);
-    if (length === undefined || length > expected) throw new Error('a block promises more than its pixels');
+    if (zstandardBound(data) > expected * SLACK + SLACK_BYTES)
+      throw new Error('a block may become far more than its pixels');
   }
 }
 
@@ -101,19 +127,28 @@ function jpegSize(data: Uint8Array): { width: number; height: number; samples: n
   return undefined;
 }
 
-/** RFC 8878, section 3.1.1.1: how long the content is, if the frame says so. */
-function zstandardLength(data: Uint8Array): number | undefined {
-  if (data.length < 6) return undefined;
+/** Writers split what they compress into smaller blocks than they may. */
+const SLACK = 16;
+const SLACK_BYTES = 2 ** 24;
+const ZSTANDARD_BLOCK = 2 ** 17;
+
+/** At most how long what a Zstandard frame holds is (RFC 8878, section 3.1.1), by its blocks: few frames say it. */
+function zstandardBound(data: Uint8Array): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  if (view.getUint32(0, true) !== 0xfd2fb528) return undefined;
+  if (data.length < 9 || view.getUint32(0, true) !== 0xfd2fb528) return Number.POSITIVE_INFINITY;
   const descriptor = data[4]!;
   const isSingle = (descriptor & 0x20) !== 0;
-  const at = 5 + (isSingle ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
-  const bytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
-  if (bytes === 0 || at + bytes > data.length) return undefined;
-  if (bytes === 1) return data[at];
-  if (bytes === 2) return view.getUint16(at, true) + 256;
-  return bytes === 4 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
+  const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
+  let bound = 0;
+  for (let at = 5 + (isSingle ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]! + sizeBytes; at + 3 <= data.length; ) {
+    const header = data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16);
+    const [isLast, kind, size] = [(header & 1) === 1, (header >> 1) & 3, header >> 3];
+    // Stored, or one byte over and over; else compressed.
+    bound += kind < 2 ? size : ZSTANDARD_BLOCK;
+    if (isLast) return bound;
+    at += 3 + (kind === 1 ? 1 : size);
+  }
+  return Number.POSITIVE_INFINITY;
 }
 
 /** TIFF 6.0, section 9. */

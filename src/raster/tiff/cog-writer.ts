@@ -23,10 +23,17 @@ const CLASSIC_LIMIT = 2 ** 32 - 1;
  * A Cloud-Optimised GeoTIFF of any size: tiles of deflate with a predictor, overviews by 2 x 2 means down to 512
  * pixels, directories before the data, the smallest overview first. Rows become tiles in a file for each resolution,
  * which are put together at the end; memory holds one row of tiles of each.
+ * @param classicLimit bytes above which it is a BigTIFF
  */
-export async function createCogWriter(path: string, layout: Layout): Promise<SceneWriter> {
+export async function createCogWriter(
+  path: string,
+  layout: Layout,
+  classicLimit = CLASSIC_LIMIT,
+): Promise<SceneWriter> {
   const partial = await PartialFile.create(path);
-  return partial.guard(async () => new CogWriter(partial, layout, await createLevels(partial, layout)));
+  return partial.guard(
+    async () => new CogWriter(partial, layout, await createLevels(partial, layout), classicLimit),
+  );
 }
 
 async function createLevels(partial: PartialFile, layout: Layout): Promise<Level[]> {
@@ -74,6 +81,7 @@ class CogWriter implements SceneWriter {
     private readonly partial: PartialFile,
     private readonly layout: Layout,
     private readonly levels: readonly Level[],
+    private readonly classicLimit: number,
   ) {}
 
   write(rows: OutputRows, count: number): Promise<void> {
@@ -105,7 +113,7 @@ class CogWriter implements SceneWriter {
 
   private async assemble(file: FileHandle, parts: readonly Part[]): Promise<void> {
     const total = parts.reduce((sum, { tiles }) => sum + tiles.bytes, 0);
-    const isBig = total + headBytes(parts, false) > CLASSIC_LIMIT;
+    const isBig = total + headBytes(parts, false) > this.classicLimit;
     // The data of the smallest resolution comes first, so that a first look at a file needs few requests.
     let at = headBytes(parts, isBig);
     const places = new Map<Part, number>();

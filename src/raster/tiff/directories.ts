@@ -9,10 +9,15 @@ const TYPE_BYTES: Readonly<Record<number, number>> = {
 const MOST_DIRECTORIES = 64;
 const MOST_ENTRIES = 4096;
 
-export interface TiffDirectory {
-  /** How many values each tag has. */
-  counts: ReadonlyMap<number, number>;
+/** The values of a tag. */
+export interface TiffEntry {
+  type: number;
+  count: number;
+  /** Where in the file the first one is. */
+  at: number;
 }
+
+export type TiffDirectory = ReadonlyMap<number, TiffEntry>;
 
 /** The form of a file, and what its directories promise. */
 export interface TiffDirectories {
@@ -26,6 +31,8 @@ interface Form {
   view: DataView;
   little: boolean;
   big: boolean;
+  /** Where in the file the view begins. */
+  start: number;
 }
 
 /**
@@ -67,28 +74,70 @@ async function readDirectory(
   const entries = big ? Number(start.getBigUint64(0, little)) : start.getUint16(0, little);
   if (entries === 0 || entries > MOST_ENTRIES) throw new Error(`a directory of ${entries} entries`);
   const view = viewOf(await bytes.read(offset + countBytes, entries * entryBytes + nextBytes));
-  const counts = new Map<number, number>();
+  const directory = new Map<number, TiffEntry>();
   for (let at = 0; at < entries * entryBytes; at += entryBytes) {
-    const { tag, count } = checkedEntry({ view, little, big }, at, bytes.size);
-    counts.set(tag, count);
+    const start = offset + countBytes;
+    const { tag, ...entry } = checkedEntry({ view, little, big, start }, at, bytes.size);
+    directory.set(tag, entry);
   }
   const end = entries * entryBytes;
   const next = big ? Number(view.getBigUint64(end, little)) : view.getUint32(end, little);
-  return { directory: { counts }, next };
+  return { directory, next };
 }
 
-function checkedEntry({ view, little, big }: Form, at: number, size: number): { tag: number; count: number } {
-  const [tag, type] = [view.getUint16(at, little), view.getUint16(at + 2, little)];
-  const count = big ? Number(view.getBigUint64(at + 4, little)) : view.getUint32(at + 4, little);
+function checkedEntry(
+  { view, little, big, start }: Form,
+  place: number,
+  size: number,
+): TiffEntry & { tag: number } {
+  const [tag, type] = [view.getUint16(place, little), view.getUint16(place + 2, little)];
+  const count = big ? Number(view.getBigUint64(place + 4, little)) : view.getUint32(place + 4, little);
   const each = TYPE_BYTES[type];
   if (each === undefined) throw new Error(`tag ${tag} is of a type that there is none of (${type})`);
-  const [inline, valueAt] = big ? [8, at + 12] : [4, at + 8];
-  if (each * count > inline) {
-    const offset = big ? Number(view.getBigUint64(valueAt, little)) : view.getUint32(valueAt, little);
-    if (offset + each * count > size)
-      throw new Error(`offset is outside: tag ${tag} promises ${count} values at ${offset}`);
+  const [inline, valueAt] = big ? [8, place + 12] : [4, place + 8];
+  if (each * count <= inline) return { tag, type, count, at: start + valueAt };
+  const at = big ? Number(view.getBigUint64(valueAt, little)) : view.getUint32(valueAt, little);
+  if (at + each * count > size)
+    throw new Error(`offset is outside: tag ${tag} promises ${count} values at ${at}`);
+  return { tag, type, count, at };
+}
+
+const LISTED_AT_ONCE = 1024;
+
+/** Whole numbers of a tag, of which there may be millions: some are read at a time. */
+export class NumberList {
+  private first = 0;
+  private some: number[] = [];
+
+  constructor(
+    private readonly bytes: TiffBytes,
+    private readonly entry: TiffEntry,
+    private readonly little: boolean,
+  ) {}
+
+  async at(index: number): Promise<number> {
+    const { count } = this.entry;
+    if (index >= count) throw new Error(`unexpected end of its list of ${count} blocks`);
+    const known = this.some[index - this.first];
+    if (known !== undefined) return known;
+    const first = index - (index % LISTED_AT_ONCE);
+    const some = await this.read(first, Math.min(LISTED_AT_ONCE, count - first));
+    [this.first, this.some] = [first, some];
+    return some[index - first]!;
   }
-  return { tag, count };
+
+  private async read(first: number, count: number): Promise<number[]> {
+    const { little } = this;
+    const { type, at } = this.entry;
+    const each = TYPE_BYTES[type]!;
+    const view = viewOf(await this.bytes.read(at + first * each, count * each));
+    return Array.from({ length: count }, (_, index) => {
+      if (each === 2) return view.getUint16(index * 2, little);
+      if (each === 4) return view.getUint32(index * 4, little);
+      if (each === 8) return Number(view.getBigUint64(index * 8, little));
+      throw new Error(`a list of blocks of type ${type}`);
+    });
+  }
 }
 
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {

@@ -2,16 +2,17 @@ import type { GeoTIFF, GeoTIFFImage } from 'geotiff';
 import type { Refusal } from '../image.js';
 import type { SceneLimits } from '../scene.js';
 import { unreadCompression } from './codecs.js';
-import type { TiffDirectory } from './directories.js';
+import type { TiffDirectory, TiffEntry } from './directories.js';
 import { numberOf, tagOf } from './tags.js';
 
 /** Bits of NewSubfileType (TIFF 6.0, section 8): an overview, and a mask. */
 const OVERVIEW = 1;
 const MASK = 4;
 const PHOTOMETRIC = { palette: 3, mask: 4, separated: 5, ycbcr: 6, lab: 8 } as const;
-/** Tags: of tiles, of strips. */
-const OFFSETS = [324, 273];
-const COUNTS = [325, 279];
+/** Tags of where blocks are, and how long: tiles, strips. */
+const TILES = [324, 325] as const;
+const STRIPS = [273, 279] as const;
+const JPEG = 7;
 const MOST_BANDS = 4096;
 /** Of a block when it is decoded. */
 const MOST_BLOCK_BYTES = 2 ** 31 - 1;
@@ -19,30 +20,30 @@ const MOST_BLOCK_BYTES = 2 ** 31 - 1;
 /** The images of a file: the one that counts, and the one that says where it has data. */
 export interface Directories {
   main: GeoTIFFImage;
-  mask: GeoTIFFImage | undefined;
+  mask: { image: GeoTIFFImage; directory: TiffDirectory } | undefined;
   /** Images that are neither an overview nor a mask of another. */
   pages: number;
-  /** What the main directory promises. */
-  counts: TiffDirectory['counts'];
+  directory: TiffDirectory;
 }
 
 /** @param checked the same directories, of which it is known that they are there */
 export async function directoriesOf(file: GeoTIFF, checked: readonly TiffDirectory[]): Promise<Directories> {
   const main = await file.getImage(0);
-  let [mask, pages]: [GeoTIFFImage | undefined, number] = [undefined, 1];
+  let [mask, pages]: [Directories['mask'], number] = [undefined, 1];
   for (let index = 1; index < checked.length; index++) {
     const image = await file.getImage(index);
     const kind = numberOf(image, 'NewSubfileType') ?? 0;
     const sameSize = image.getWidth() === main.getWidth() && image.getHeight() === main.getHeight();
-    if ((kind & MASK) !== 0 && (kind & OVERVIEW) === 0 && sameSize) mask = image;
+    if ((kind & MASK) !== 0 && (kind & OVERVIEW) === 0 && sameSize)
+      mask = { image, directory: checked[index]! };
     else if ((kind & (OVERVIEW | MASK)) === 0) pages++;
   }
-  return { main, mask, pages, counts: checked[0]!.counts };
+  return { main, mask, pages, directory: checked[0]! };
 }
 
 /** Why an image cannot be read, from what its header says. */
 export function refusedHeader(
-  { main, mask, pages, counts }: Directories,
+  { main, mask, pages, directory }: Directories,
   limits: SceneLimits,
 ): Refusal | undefined {
   if (pages > 1)
@@ -59,14 +60,14 @@ export function refusedHeader(
   }
   return (
     refusedPixels(main) ??
-    refusedBlocks(main, counts, limits) ??
-    (mask === undefined ? undefined : refusedMask(mask, limits))
+    refusedBlocks(main, directory, limits) ??
+    (mask === undefined ? undefined : refusedMask(mask.image, mask.directory, limits))
   );
 }
 
 function refusedBlocks(
   image: GeoTIFFImage,
-  counts: TiffDirectory['counts'],
+  directory: TiffDirectory,
   { maxPixels }: SceneLimits,
 ): Refusal | undefined {
   const [across, down] = [image.getTileWidth(), image.getTileHeight()];
@@ -87,9 +88,8 @@ function refusedBlocks(
     Math.ceil(image.getWidth() / across) *
     Math.ceil(image.getHeight() / down) *
     (isPlanar ? image.getSamplesPerPixel() : 1);
-  const listed = (tags: number[]): number => Math.max(...tags.map((tag) => counts.get(tag) ?? 0));
-  if (listed(OFFSETS) < blocks || listed(COUNTS) < blocks)
-    return { refused: 'corrupt', detail: `it lists ${listed(OFFSETS)} of its ${blocks} blocks` };
+  const listed = Math.min(...blockEntries(image, directory).map((entry) => entry?.count ?? 0));
+  if (listed < blocks) return { refused: 'corrupt', detail: `it lists ${listed} of its ${blocks} blocks` };
   const unread = unreadCompression(numberOf(image, 'Compression') ?? 1);
   if (unread === undefined) return undefined;
   return {
@@ -98,10 +98,20 @@ function refusedBlocks(
   };
 }
 
+/** The lists of where blocks are, and how long. */
+export function blockEntries(
+  image: GeoTIFFImage,
+  directory: TiffDirectory,
+): [TiffEntry | undefined, TiffEntry | undefined] {
+  const [offsets, counts] = image.isTiled ? TILES : STRIPS;
+  return [directory.get(offsets), directory.get(counts)];
+}
+
 function refusedPixels(image: GeoTIFFImage): Refusal | undefined {
   const photometric = numberOf(image, 'PhotometricInterpretation');
+  const isJpeg = numberOf(image, 'Compression') === JPEG;
   const unread = Object.entries(PHOTOMETRIC).find(
-    ([name, value]) => name !== 'ycbcr' && value === photometric,
+    ([name, value]) => !(name === 'ycbcr' && isJpeg) && value === photometric,
   );
   if (unread !== undefined) {
     return {
@@ -128,15 +138,10 @@ function refusedPixels(image: GeoTIFFImage): Refusal | undefined {
   return undefined;
 }
 
-function refusedMask(mask: GeoTIFFImage, { maxPixels }: SceneLimits): Refusal | undefined {
-  const [across, down] = [mask.getTileWidth(), mask.getTileHeight()];
-  const isRead =
-    across > 0 &&
-    down > 0 &&
-    across * down <= maxPixels &&
-    maskDtype(mask) !== undefined &&
-    unreadCompression(numberOf(mask, 'Compression') ?? 1) === undefined;
-  return isRead ? undefined : { refused: 'corrupt', detail: 'its mask makes no sense' };
+function refusedMask(mask: GeoTIFFImage, directory: TiffDirectory, limits: SceneLimits): Refusal | undefined {
+  if (maskDtype(mask) === undefined) return { refused: 'corrupt', detail: 'its mask makes no sense' };
+  const refused = refusedBlocks(mask, directory, limits);
+  return refused && { ...refused, detail: `of its mask: ${refused.detail}` };
 }
 
 /** A mask has one bit a pixel, or eight. */

@@ -4,7 +4,7 @@ import { deflate } from 'node:zlib';
 import { writeFully } from '../partial-file.js';
 import { type Samples, samplesOf } from '../samples.js';
 import { halveRows, type PixelForm, type Rows } from './halve.js';
-import { applyFloating, applyHorizontal, integers } from './predictor.js';
+import { applyFloating, applyHorizontal } from './predictor.js';
 
 const deflateAsync = promisify(deflate) as (
   data: Uint8Array,
@@ -122,7 +122,7 @@ export class Level {
     }
     const bytes = new Uint8Array(samples.buffer);
     if (dtype.startsWith('float')) applyFloating(bytes, tile * channels, channels, samples.BYTES_PER_ELEMENT);
-    else applyHorizontal(integers(samples), tile * channels, channels);
+    else applyHorizontal(samples, tile * channels, channels);
     return deflateAsync(bytes, { level: 6 });
   }
 

@@ -5,12 +5,26 @@ export const PREDICTOR = { none: 1, horizontal: 2, floating: 3 } as const;
 
 /** @param rowLength samples of a row; @param stride samples to the same band of the pixel before */
 export function undoHorizontal(samples: Samples, rowLength: number, stride: number): void {
-  for (let row = 0; row < samples.length; row += rowLength) {
+  if (samples.BYTES_PER_ELEMENT === 8) {
+    undoHorizontal64(samples, rowLength, stride);
+    return;
+  }
+  const values = integers(samples);
+  for (let row = 0; row < values.length; row += rowLength) {
     for (let index = row + stride; index < row + rowLength; index++)
-      samples[index] = samples[index]! + samples[index - stride]!;
+      values[index] = values[index]! + values[index - stride]!;
   }
 }
 
+function undoHorizontal64({ buffer }: Samples, rowLength: number, stride: number): void {
+  const values = new BigUint64Array(buffer as ArrayBuffer);
+  for (let row = 0; row < values.length; row += rowLength) {
+    for (let index = row + stride; index < row + rowLength; index++)
+      values[index]! += values[index - stride]!;
+  }
+}
+
+/** Of whole numbers. */
 export function applyHorizontal(samples: Samples, rowLength: number, stride: number): void {
   for (let row = 0; row < samples.length; row += rowLength) {
     for (let index = row + rowLength - 1; index >= row + stride; index--)
@@ -51,8 +65,6 @@ export function applyFloating(bytes: Uint8Array, rowLength: number, stride: numb
 }
 
 /** Differences of fractions are taken of their bits. */
-export function integers(values: Samples): Samples {
-  if (values instanceof Float32Array) return new Uint32Array(values.buffer);
-  if (values instanceof Float64Array) throw new Error('a horizontal predictor of 64-bit samples');
-  return values;
+function integers(values: Samples): Samples {
+  return values instanceof Float32Array ? new Uint32Array(values.buffer) : values;
 }

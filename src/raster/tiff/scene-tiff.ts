@@ -98,12 +98,12 @@ class TiffScene implements Scene {
 
   static async open(
     bytes: TiffBytes,
-    { main, mask }: Directories,
+    { main, mask, directory }: Directories,
     littleEndian: boolean,
     limits: SceneLimits,
   ): Promise<TiffScene> {
-    const pixels = await BlockReader.open(main, bytes, dtypeOf(main)!, littleEndian);
-    const masks = mask && (await BlockReader.open(mask, bytes, maskDtype(mask)!, littleEndian));
+    const pixels = await BlockReader.open({ image: main, directory }, bytes, dtypeOf(main)!, littleEndian);
+    const masks = mask && (await BlockReader.open(mask, bytes, maskDtype(mask.image)!, littleEndian));
     return new TiffScene(bytes, main, { pixels, mask: masks }, limits);
   }
 

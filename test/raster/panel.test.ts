@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { panelPng } from '../../src/evaluation/panel.js';
 import { type ByteImage, readImage } from '../../src/raster/image.js';
+import { panelPng } from '../../src/raster/panel.js';
 
 /** Each pixel of another grey. */
 function ramp(width: number, height: number): ByteImage {

@@ -1,5 +1,5 @@
-import type { Size } from '../raster/degrade.js';
-import { type ByteImage, encodePng } from '../raster/image.js';
+import type { Size } from './degrade.js';
+import { type ByteImage, encodePng } from './image.js';
 
 const GAP = 4;
 const WHITE = 255;
