@@ -44,6 +44,8 @@ const EXIT_BY_CODE = {
   STORE_BUSY: ExitCode.failed,
   RUN_MISSING: ExitCode.failed,
   STAGE_BUSY: ExitCode.failed,
+  JOB_BUSY: ExitCode.failed,
+  JOB_MISSING: ExitCode.failed,
   VERSION_MISSING: ExitCode.failed,
   VERSION_DUPLICATE: ExitCode.failed,
   PROMOTION_NOT_ALLOWED: ExitCode.notMet,

@@ -3,6 +3,7 @@ import { type ComputeChoice, describeSelection, selectEngine } from '../compute/
 import { runOnThread } from '../compute/worker.js';
 import { defaultParams } from '../config/params.js';
 import type { JobContext } from '../events.js';
+import { DEFAULT_BATCH } from '../models/batch-size.js';
 import type { Timing } from './timing.js';
 import { timeTrainStep } from './train-step.js';
 import { timeUpscale } from './upscale.js';
@@ -46,7 +47,12 @@ export async function benchJob(options: BenchOptions, context: JobContext): Prom
   const { name, device } = engine;
   context.emit({ kind: 'message', level: 'info', text: describeSelection(selection) });
   const { model, upscale, training } = defaultParams();
-  const work = { config: model, batch: upscale.batch, size: training.crop, samplerSteps: SAMPLER_STEPS };
+  const work = {
+    config: model,
+    batch: upscale.batch ?? DEFAULT_BATCH,
+    size: training.crop,
+    samplerSteps: SAMPLER_STEPS,
+  };
   try {
     const timing =
       benchmark === 'train-step' ? await timeTrainStep(engine, runs) : await timeUpscale(engine, work, runs);

@@ -92,6 +92,7 @@ export const VERBS = [
   'runs',
   'registry',
   'upscale',
+  'jobs',
   'export',
   'repro',
   'status',

@@ -87,9 +87,31 @@ describe('an export', () => {
         .sort(),
     );
     for (const { path, bytes } of files) expect(statSync(path).size).toBe(bytes);
-    const sampling = { steps: 1, strength: 0, eta: 0 };
-    const job = { cwd, params, input: 'scene.png', output: `${scale}.png`, scale, sampling, seed: 1 };
-    await upscaleJob({ ...job, version: 1, overwrite: false }, silent);
+    await upscaleJob(
+      {
+        cwd,
+        params,
+        inputs: ['scene.png'],
+        output: `${scale}.png`,
+        endpoint: null,
+        target: { kind: 'scale', scale },
+        scene: { limits: { maxPixels: 1e6, maxScenePixels: 1e6 } },
+        sampling: { steps: 1, strength: 0, eta: 0 },
+        seed: 1,
+        overlap: params.upscale.overlap,
+        ensemble: 1,
+        tta: false,
+        consistency: false,
+        version: '1',
+        overwrite: false,
+        failFast: true,
+        batch: params.upscale.batch,
+        tile: 64,
+        // A thread cannot load TypeScript.
+        threads: { load: 1, proc: 0, save: 1 },
+      },
+      silent,
+    );
     const expected = await readImage(join(cwd, `${scale}.png`), { maxPixels: 1e6 });
     const found = await runElsewhere(join(cwd, output, `model-x${scale}.onnx`));
     expect([found.width, found.height]).toEqual([expected.width, expected.height]);

@@ -2,9 +2,10 @@ import type { Database } from 'better-sqlite3';
 import { HndsrError } from '../../errors.js';
 import { runsAndVersions } from './1-runs-and-versions.js';
 import { tracking } from './2-tracking.js';
+import { jobs } from './6-jobs.js';
 
 /** Schema changes in order; the number of those applied is the file's `user_version`. Never edit one that shipped. */
-const MIGRATIONS: string[] = [runsAndVersions, tracking];
+const MIGRATIONS: string[] = [runsAndVersions, tracking, jobs];
 
 /**
  * Brings a database to the newest schema, in one transaction that other processes wait for.

@@ -1,0 +1,248 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { join, parse } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { outOfMemory } from '../compute/out-of-memory.js';
+import { HndsrError } from '../errors.js';
+import { scaleWarning } from '../models/trained-scales.js';
+import type { Provenance } from '../raster/provenance.js';
+import { checkFormat, createMapWriter, createSceneWriter, type SceneWriter } from '../raster/scene-writer.js';
+import { openUnitScene, type UnitScene } from '../raster/unit-scene.js';
+import { packageVersion } from '../version.js';
+import { checkOutput, type PlannedOutput, SIDE_FILES } from './plan-outputs.js';
+import type { ServedModel, ServedVersion } from './served-models.js';
+import { Spool } from './spool.js';
+import { type Target, targetSize } from './target-size.js';
+import type { UpscaleJob } from './upscale-job.js';
+import { type SceneRows, type SceneSettings, upscaleScene, windowCount } from './upscale-scene.js';
+
+/** What became of a file. */
+export interface FileResult {
+  output: string;
+  width: number;
+  height: number;
+  version: number;
+  /** Nothing was to be done: an earlier run has made the same output. */
+  reused: boolean;
+  inputSha256: string;
+  outputSha256: string;
+}
+
+/** Fewest rows that are read and written at once: what is short of memory is not helped by less. */
+const LEAST_TILE = 64;
+
+/**
+ * Upscales one image to one file. Rows that are finished are kept until the output is: a run that is killed goes on
+ * where it was, to the same bytes.
+ * @throws HndsrError of reading, of the model and of writing
+ */
+export async function upscaleFile(planned: PlannedOutput, job: UpscaleJob): Promise<FileResult> {
+  await job.fetch(planned.input);
+  const inputSha256 = await hashOfFile(planned.input.absolute);
+  const served = job.versionFor(inputSha256);
+  const scene = await openUnitScene(planned.input.absolute, job.options.scene);
+  try {
+    const target = targetSize(scene.header, job.options.target, planned.input.path);
+    checkFormat({ format: planned.format, size: target, source: scene });
+    const provenance = provenanceOf(planned, job, served, target, inputSha256);
+    const key = keyOf(provenance, planned, scene, job);
+    const made = { output: planned.output, width: target.width, height: target.height };
+    const known = { ...made, version: served.version, inputSha256 };
+    const finished = job.finishedOutput(key, planned.output);
+    if (finished !== undefined && (await isThere(planned.output, finished)))
+      return { ...known, reused: true, outputSha256: finished };
+    await checkOutput(planned, job.options.overwrite);
+    const model = await served.load();
+    const warning = scaleWarning(`version ${served.version}`, model.checkpoints, target.scale);
+    if (warning !== undefined) job.warnOnce(warning);
+    const { width, height } = target;
+    job.update(planned, { status: 'running', key, inputSha256, version: served.version, width, height });
+    const file = new FileInWork(planned, job, model, scene, target, provenance);
+    await job.inMemory(scene, target, () => file.make(key));
+    return { ...known, reused: false, outputSha256: await hashOfFile(planned.output) };
+  } finally {
+    await scene.close();
+  }
+}
+
+class FileInWork {
+  constructor(
+    private readonly planned: PlannedOutput,
+    private readonly job: UpscaleJob,
+    private readonly model: ServedModel,
+    private readonly scene: UnitScene,
+    private readonly target: Target,
+    private readonly provenance: Provenance,
+  ) {}
+
+  /** Where memory is short, the rows that are worked on at once are halved, and it goes on from those finished. */
+  async make(key: string): Promise<void> {
+    const { overlap } = this.job.options;
+    const { size } = this.model.queue;
+    await this.job.tune(this.model, windowCount(this.target, size, overlap));
+    for (let { tile } = this.job.options; ; tile = Math.max(LEAST_TILE, tile >> 1)) {
+      try {
+        await this.attempt(key, tile);
+        return;
+      } catch (error) {
+        const why = outOfMemory(error);
+        if (why === undefined) throw error;
+        if (tile <= LEAST_TILE) throw shortOfMemory(this.planned.input.path, why, error);
+        this.job.tell('warning', `${this.planned.input.path}: out of memory (${why}): with smaller tiles`);
+      }
+    }
+  }
+
+  private async attempt(key: string, tile: number): Promise<void> {
+    const { planned, job, scene, target, provenance } = this;
+    const spool = await Spool.open(job.spoolPath(key), key);
+    const writers: Writers = { image: await createSceneWriter(planned.output, this.description()) };
+    try {
+      if (job.options.ensemble > 1) {
+        const band = 'standard deviation between seeds, as a share of the value range';
+        writers.map = await createMapWriter(mapPath(planned.output), {
+          size: target,
+          source: scene,
+          provenance,
+          band,
+        });
+      }
+      await job.loading(() => this.fill(spool, writers, tile));
+      await job.saving(async () => {
+        const began = performance.now();
+        await writers.map?.finish();
+        await writers.image.finish();
+        job.onPhase('write', performance.now() - began);
+      });
+    } catch (error) {
+      await writers.image.abort();
+      await writers.map?.abort();
+      await spool.close();
+      throw error;
+    }
+    await spool.remove();
+  }
+
+  private description() {
+    const { planned, job, scene, target, provenance } = this;
+    const { quality } = job.options;
+    return {
+      format: planned.format,
+      size: target,
+      source: scene,
+      provenance,
+      ...(quality !== undefined && { quality }),
+    };
+  }
+
+  /** The rows of an earlier run, and those that it did not come to. Rows are written while the next are computed. */
+  private async fill(spool: Spool, writers: Writers, tile: number): Promise<void> {
+    const { planned, job, model, target } = this;
+    const { queue } = model;
+    const { overlap } = job.options;
+    const from = await spool.replay((rows) => write(rows, writers));
+    const windows = windowCount(target, queue.size, overlap);
+    const progress = job.progressOf(planned, target, windows);
+    progress.begin(windows - (from < target.height ? windowCount(target, queue.size, overlap, from) : 0));
+    if (from === target.height) return;
+    let writing: Promise<void> = Promise.resolve();
+    const take = async (rows: SceneRows): Promise<void> => {
+      // One tile is written while the next one is made; a third would only take memory.
+      await writing;
+      writing = (async () => {
+        const began = performance.now();
+        await spool.add(rows);
+        await write(rows, writers);
+        job.onPhase('write', performance.now() - began);
+        job.rowsDone(planned, rows.y + rows.count);
+      })();
+      writing.catch(() => {});
+    };
+    const context = {
+      interrupted: () => job.interrupted(),
+      task: `upscaling ${planned.input.path}`,
+      onWindow: () => progress.window(),
+      onPhase: (phase: 'decode' | 'restore', milliseconds: number) => job.onPhase(phase, milliseconds),
+    };
+    try {
+      await upscaleScene(this.scene, queue, this.settings(tile), from, context, take);
+    } finally {
+      await writing;
+    }
+  }
+
+  private settings(tile: number): SceneSettings {
+    const { seed, overlap, ensemble, tta, consistency } = this.job.options;
+    return { scale: this.target.scale, target: this.target, seed, overlap, ensemble, tta, consistency, tile };
+  }
+}
+
+interface Writers {
+  image: SceneWriter;
+  map?: SceneWriter;
+}
+
+async function write({ rows, count, uncertainty }: SceneRows, { image, map }: Writers): Promise<void> {
+  await image.write(rows, count);
+  if (map !== undefined && uncertainty !== undefined) await map.write({ samples: uncertainty }, count);
+}
+
+export function mapPath(output: string): string {
+  const { dir, name } = parse(output);
+  return join(dir, `${name}${SIDE_FILES.uncertainty}`);
+}
+
+function provenanceOf(
+  { input }: PlannedOutput,
+  { options }: UpscaleJob,
+  served: ServedVersion,
+  { scale, width, height }: Target,
+  inputSha256: string,
+): Provenance {
+  const { sampling, seed, overlap, ensemble, tta, consistency } = options;
+  const { steps, strength, eta } = sampling;
+  return {
+    toolVersion: packageVersion(),
+    model: { version: served.version, files: served.files },
+    settings: { scale, width, height, steps, strength, eta, seed, overlap, ensemble, tta, consistency },
+    input: { name: parse(input.path).base, sha256: inputSha256 },
+  };
+}
+
+/** Names all that an output's bytes depend on. */
+function keyOf(
+  provenance: Provenance,
+  { format }: PlannedOutput,
+  scene: UnitScene,
+  { options }: UpscaleJob,
+): string {
+  const { bands, groups } = scene;
+  const all = { provenance, format, bands, groups, quality: options.quality ?? null };
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex');
+}
+
+async function isThere(path: string, sha256: string): Promise<boolean> {
+  return existsSync(path) && (await hashOfFile(path)) === sha256;
+}
+
+async function hashOfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(path), hash);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new HndsrError(
+      missing ? 'INPUT_MISSING' : 'INPUT_INVALID',
+      missing ? `${path} was not found` : `${path} cannot be read: ${(error as Error).message}`,
+      { hint: 'Check the path.', cause: error },
+    );
+  }
+  return hash.digest('hex');
+}
+
+function shortOfMemory(name: string, why: string, cause: unknown): HndsrError {
+  return new HndsrError('OUT_OF_MEMORY', `${name}: out of memory (${why})`, {
+    hint: 'End other programs that need memory, upscale fewer files at once (-j 1), or use another --device.',
+    cause,
+  });
+}
