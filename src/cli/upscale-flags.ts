@@ -33,6 +33,7 @@ export interface UpscaleFlags extends DeviceFlags {
   memory?: number;
   maxPixels?: number;
   gpu?: number;
+  preview: boolean;
   overwrite: boolean;
   failFast: boolean;
   set: string[];
@@ -127,6 +128,11 @@ function withPlaceFlags(command: Command): Command {
       '--quality <number>',
       'of JPEG, WebP and AVIF (default: 95)',
       numberFlag('--quality', 1, 100, true),
+    )
+    .option(
+      '--preview',
+      'write before and after beside each output: a picture, and a page with a slider',
+      false,
     )
     .option('--overwrite', 'replace outputs that are there', false)
     .option('--endpoint <url>', 'of an S3-compatible service');
@@ -266,7 +272,13 @@ export function upscaleOptions(
     overlap: params.upscale.overlap,
     ...{ ensemble: flags.ensemble, tta: flags.tta, consistency: flags.consistency },
     ...(flags.model !== undefined && { version: flags.model }),
-    ...{ overwrite: flags.overwrite, failFast: flags.failFast, tile: flags.tile, threads: flags.jobs },
+    ...{
+      preview: flags.preview,
+      overwrite: flags.overwrite,
+      failFast: flags.failFast,
+      tile: flags.tile,
+      threads: flags.jobs,
+    },
     batch: flags.batch ?? params.upscale.batch,
     ...(flags.memory !== undefined && { memory: flags.memory }),
     compute: computeOf(flags),

@@ -10,6 +10,7 @@ import { checkFormat, createMapWriter, createSceneWriter, type SceneWriter } fro
 import { openUnitScene, type UnitScene } from '../raster/unit-scene.js';
 import { packageVersion } from '../version.js';
 import { checkOutput, type PlannedOutput, SIDE_FILES } from './plan-outputs.js';
+import { hasPreview, writePreview } from './preview.js';
 import type { ServedModel, ServedVersion } from './served-models.js';
 import { Spool } from './spool.js';
 import { type Target, targetSize } from './target-size.js';
@@ -49,8 +50,10 @@ export async function upscaleFile(planned: PlannedOutput, job: UpscaleJob): Prom
     const made = { output: planned.output, width: target.width, height: target.height };
     const known = { ...made, version: served.version, inputSha256 };
     const finished = job.finishedOutput(key, planned.output);
-    if (finished !== undefined && (await isThere(planned.output, finished)))
+    if (finished !== undefined && (await isThere(planned.output, finished))) {
+      if (job.options.preview && !hasPreview(planned.output)) await preview(planned, job, scene, provenance);
       return { ...known, reused: true, outputSha256: finished };
+    }
     await checkOutput(planned, job.options.overwrite);
     const model = await served.load();
     const warning = scaleWarning(`version ${served.version}`, model.checkpoints, target.scale);
@@ -59,10 +62,35 @@ export async function upscaleFile(planned: PlannedOutput, job: UpscaleJob): Prom
     job.update(planned, { status: 'running', key, inputSha256, version: served.version, width, height });
     const file = new FileInWork(planned, job, model, scene, target, provenance);
     await job.inMemory(scene, target, () => file.make(key));
+    if (job.options.preview) await preview(planned, job, scene, provenance);
     return { ...known, reused: false, outputSha256: await hashOfFile(planned.output) };
   } finally {
     await scene.close();
   }
+}
+
+/** A preview that cannot be made is no failure of the image. */
+async function preview(
+  { input, output }: PlannedOutput,
+  job: UpscaleJob,
+  source: UnitScene,
+  { model, settings }: Provenance,
+): Promise<void> {
+  const { limits } = job.options.scene;
+  const facts = { version: String(model.version), ...mapValues(settings, String) };
+  try {
+    await writePreview({ source, output, limits, input: input.path, facts });
+  } catch (error) {
+    if (!(error instanceof HndsrError)) throw error;
+    job.tell('warning', `${input.path}: no preview: ${error.message}`);
+  }
+}
+
+function mapValues<Value>(
+  values: Record<string, Value>,
+  map: (value: Value) => string,
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
 }
 
 class FileInWork {

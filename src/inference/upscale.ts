@@ -55,6 +55,8 @@ export interface UpscaleOptions {
   consistency: boolean;
   /** A version of the registry, `production` or `latest`. */
   version?: string;
+  /** Before and after beside each output. */
+  preview?: boolean;
   overwrite: boolean;
   failFast: boolean;
   /** Windows to a run; null: found by trying. */
@@ -69,7 +71,17 @@ export interface UpscaleOptions {
 }
 
 /** What does not change a picture, so that the same command is the same job with another value. */
-const BESIDES = ['cwd', 'overwrite', 'failFast', 'batch', 'tile', 'threads', 'memory', 'compute'] as const;
+const BESIDES = [
+  'cwd',
+  'preview',
+  'overwrite',
+  'failFast',
+  'batch',
+  'tile',
+  'threads',
+  'memory',
+  'compute',
+] as const;
 
 /**
  * Upscales images by a registered model, on a thread of its own. What an earlier run of the same command finished is
