@@ -34,7 +34,6 @@ export interface UpscaleFlags extends DeviceFlags {
   maxPixels?: number;
   gpu?: number;
   preview: boolean;
-  preview: boolean;
   overwrite: boolean;
   failFast: boolean;
   set: string[];
@@ -135,7 +134,6 @@ function withPlaceFlags(command: Command): Command {
       'write before and after beside each output: a picture, and a page with a slider',
       false,
     )
-    .option('--preview', 'write before and after beside each output: a PNG, and a page with a slider', false)
     .option('--overwrite', 'replace outputs that are there', false)
     .option('--endpoint <url>', 'of an S3-compatible service');
 }
@@ -272,7 +270,7 @@ export function upscaleOptions(
     sampling,
     seed: flags.seed ?? params.seed,
     overlap: params.upscale.overlap,
-    ...{ ensemble: flags.ensemble, tta: flags.tta, consistency: flags.consistency, preview: flags.preview },
+    ...{ ensemble: flags.ensemble, tta: flags.tta, consistency: flags.consistency },
     ...(flags.model !== undefined && { version: flags.model }),
     ...{
       preview: flags.preview,

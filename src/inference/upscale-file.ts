@@ -10,7 +10,7 @@ import { checkFormat, createMapWriter, createSceneWriter, type SceneWriter } fro
 import { openUnitScene, type UnitScene } from '../raster/unit-scene.js';
 import { packageVersion } from '../version.js';
 import { checkOutput, type PlannedOutput, SIDE_FILES } from './plan-outputs.js';
-import { hasPreview, writePreview, writePreview } from './preview.js';
+import { hasPreview, writePreview } from './preview.js';
 import type { ServedModel, ServedVersion } from './served-models.js';
 import { Spool } from './spool.js';
 import { type Target, targetSize } from './target-size.js';
@@ -62,7 +62,6 @@ export async function upscaleFile(planned: PlannedOutput, job: UpscaleJob): Prom
     job.update(planned, { status: 'running', key, inputSha256, version: served.version, width, height });
     const file = new FileInWork(planned, job, model, scene, target, provenance);
     await job.inMemory(scene, target, () => file.make(key));
-    if (job.options.preview) await preview(planned, job, scene, provenance);
     if (job.options.preview) await preview(planned, job, scene, provenance);
     return { ...known, reused: false, outputSha256: await hashOfFile(planned.output) };
   } finally {
@@ -219,17 +218,6 @@ async function write({ rows, count, uncertainty }: SceneRows, { image, map }: Wr
 export function mapPath(output: string): string {
   const { dir, name } = parse(output);
   return join(dir, `${name}${SIDE_FILES.uncertainty}`);
-}
-
-async function preview(
-  { input, output }: PlannedOutput,
-  { options }: UpscaleJob,
-  scene: UnitScene,
-  { model, settings }: Provenance,
-): Promise<void> {
-  const facts = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
-  const shown = { version: String(model.version), ...facts };
-  await writePreview({ source: scene, output, limits: options.scene.limits, input: input.path, facts: shown });
 }
 
 function provenanceOf(

@@ -53,8 +53,6 @@ export interface UpscaleOptions {
   tta: boolean;
   /** The picture's degradation is made to equal the input. */
   consistency: boolean;
-  /** Before and after are written beside each output, as a picture and as a page. */
-  preview: boolean;
   /** A version of the registry, `production` or `latest`. */
   version?: string;
   /** Before and after beside each output. */

@@ -72,7 +72,6 @@ export function tinyUpscale(cwd: string, params: Params, options: Partial<Upscal
     ensemble: 1,
     tta: false,
     consistency: false,
-    preview: false,
     version: '1',
     overwrite: false,
     failFast: false,
