@@ -92,6 +92,7 @@ export const VERBS = [
   'runs',
   'registry',
   'upscale',
+  'inspect',
   'jobs',
   'export',
   'repro',
