@@ -23,6 +23,8 @@ export interface UpscaleReport {
   seconds: number;
   /** Million pixels written a second, of files that were made. */
   mpixelsPerSecond: number;
+  /** Most memory that the process has had at a time. */
+  peakBytes: number;
   phases: Partial<Record<Phase, PhaseSummary>>;
   files: FileOutcome[];
 }
@@ -45,6 +47,7 @@ export function reportOf(
     failed: count('failed'),
     seconds,
     mpixelsPerSecond: pixels / 1e6 / seconds,
+    peakBytes: process.resourceUsage().maxRSS * 1024,
     phases: phases.summary(),
     files: [...files],
   };
