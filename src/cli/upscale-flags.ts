@@ -302,6 +302,7 @@ function sceneOf(
     limits: {
       maxPixels: maxPixels ?? params.upscale.max_pixels,
       maxScenePixels: maxPixels ?? params.data.max_scene_pixels,
+      ...(maxPixels !== undefined && { name: '--max-pixels' }),
     },
     ...(bands !== undefined && { bands }),
     ...(range !== undefined && scaling('range', range)),
