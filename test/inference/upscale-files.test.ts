@@ -149,7 +149,7 @@ describe('hndsr inspect', () => {
       expect(provenance).toMatchObject({
         toolVersion: packageVersion(),
         model: { version: 1, files },
-        settings: { scale: 4, steps: 2, strength: 0.5, seed: 1 },
+        settings: { scale: 4, steps: 2, strength: 0.5, seed: 1, bands: [1, 2, 3], ranges: [0, 255] },
         input: { name: 'made.png', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
       });
       const { code, stdout } = await hndsr(cwd, 'inspect', file);
