@@ -43,7 +43,7 @@ async function samplesOf(path: string) {
   return { ...found, header: scene.header };
 }
 
-describe('upscaling by a model', () => {
+describe('upscaling by a model', { timeout: 180_000 }, () => {
   it('keeps coordinates, type, bands and pixels without data of a GeoTIFF', async () => {
     const values = Uint16Array.from(waves(14, 11, 4), (value) => Math.round(1000 + value * 3000));
     for (let pixel = 0; pixel < 14 * 11; pixel++)
@@ -129,7 +129,7 @@ describe('upscaling by a model', () => {
   });
 });
 
-describe('hndsr inspect', () => {
+describe('hndsr inspect', { timeout: 180_000 }, () => {
   beforeAll(async () => {
     const raw = { width: 9, height: 7, channels: 3 } as const;
     await sharp(bytes(9, 7, 3), { raw })
