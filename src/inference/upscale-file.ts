@@ -45,8 +45,8 @@ export async function upscaleFile(planned: PlannedOutput, job: UpscaleJob): Prom
   try {
     const target = targetSize(scene.header, job.options.target, planned.input.path);
     checkFormat({ format: planned.format, size: target, source: scene });
-    const provenance = provenanceOf(planned, job, served, target, inputSha256);
-    const key = keyOf(provenance, planned, scene, job);
+    const provenance = provenanceOf(planned, job, served, scene, target, inputSha256);
+    const key = keyOf(provenance, planned, job);
     const made = { output: planned.output, width: target.width, height: target.height };
     const known = { ...made, version: served.version, inputSha256 };
     const finished = job.finishedOutput(key, planned.output);
@@ -224,6 +224,7 @@ function provenanceOf(
   { input }: PlannedOutput,
   { options }: UpscaleJob,
   served: ServedVersion,
+  { bands, groups }: UnitScene,
   { scale, width, height }: Target,
   inputSha256: string,
 ): Provenance {
@@ -232,20 +233,18 @@ function provenanceOf(
   return {
     toolVersion: packageVersion(),
     model: { version: served.version, files: served.files },
-    settings: { scale, width, height, steps, strength, eta, seed, overlap, ensemble, tta, consistency },
+    settings: {
+      ...{ scale, width, height, steps, strength, eta, seed, overlap, ensemble, tta, consistency },
+      // Of each group of three bands, the values that were black and white.
+      ...{ bands: [...bands], ranges: groups.flatMap(({ low, high }) => [low, high]) },
+    },
     input: { name: parse(input.path).base, sha256: inputSha256 },
   };
 }
 
 /** Names all that an output's bytes depend on. */
-function keyOf(
-  provenance: Provenance,
-  { format }: PlannedOutput,
-  scene: UnitScene,
-  { options }: UpscaleJob,
-): string {
-  const { bands, groups } = scene;
-  const all = { provenance, format, bands, groups, quality: options.quality ?? null };
+function keyOf(provenance: Provenance, { format }: PlannedOutput, { options }: UpscaleJob): string {
+  const all = { provenance, format, quality: options.quality ?? null };
   return createHash('sha256').update(JSON.stringify(all)).digest('hex');
 }
 

@@ -43,7 +43,7 @@ async function samplesOf(path: string) {
   return { ...found, header: scene.header };
 }
 
-describe('upscaling by a model', () => {
+describe('upscaling by a model', { timeout: 180_000 }, () => {
   it('keeps coordinates, type, bands and pixels without data of a GeoTIFF', async () => {
     const values = Uint16Array.from(waves(14, 11, 4), (value) => Math.round(1000 + value * 3000));
     for (let pixel = 0; pixel < 14 * 11; pixel++)
@@ -129,7 +129,7 @@ describe('upscaling by a model', () => {
   });
 });
 
-describe('hndsr inspect', () => {
+describe('hndsr inspect', { timeout: 180_000 }, () => {
   beforeAll(async () => {
     const raw = { width: 9, height: 7, channels: 3 } as const;
     await sharp(bytes(9, 7, 3), { raw })
@@ -149,7 +149,7 @@ describe('hndsr inspect', () => {
       expect(provenance).toMatchObject({
         toolVersion: packageVersion(),
         model: { version: 1, files },
-        settings: { scale: 4, steps: 2, strength: 0.5, seed: 1 },
+        settings: { scale: 4, steps: 2, strength: 0.5, seed: 1, bands: [1, 2, 3], ranges: [0, 255] },
         input: { name: 'made.png', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
       });
       const { code, stdout } = await hndsr(cwd, 'inspect', file);

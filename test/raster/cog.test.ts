@@ -37,7 +37,7 @@ async function firstTile(image: GeoTIFFImage): Promise<number> {
   return Number(await image.fileDirectory.loadValueIndexed('TileOffsets', 0));
 }
 
-describe('a Cloud-Optimised GeoTIFF', () => {
+describe('a Cloud-Optimised GeoTIFF', { timeout: 180_000 }, () => {
   it('has its directories first, and the data of its smallest overview before that of larger ones', async () => {
     const { images, close } = await imagesOf(path);
     const sizes = images.map((image) => [image.getWidth(), image.getHeight(), image.getTileWidth()]);

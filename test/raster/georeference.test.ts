@@ -51,7 +51,7 @@ async function extentOf(path: string): Promise<readonly number[]> {
   return extent;
 }
 
-describe('the corners of an output', () => {
+describe('the corners of an output', { timeout: 180_000 }, () => {
   it.each(PLACES)('are those of its source, %s', async (name, tags) => {
     const input = await putTags(join(folder, `${name}.tif`), bytes(3), 45, 31, tags);
     const output = join(folder, `${name}-x.tif`);
@@ -124,33 +124,37 @@ describe('what a GeoTIFF says of itself', () => {
   });
 });
 
-describe.skipIf(!existsSync(REAL))('real files (skipped where ../shared is missing)', () => {
-  it.each(['RGB.byte.tif', 'L8-B8-Elkton-VA.tiff', 'm_3607717_sw_18_1_20160620_subset.tif'])(
-    '%s: corners, coordinates, bands and no-data value stay as they are',
-    async (name) => {
-      const input = REAL + name;
-      const scene = await openFile(input, LIMITS);
-      const target = {
-        width: Math.round(scene.header.width * 1.3),
-        height: Math.round(scene.header.height * 1.3),
-      };
-      const output = join(folder, basename(name));
-      await bicubicJob(input, output, { format: 'tiff', size: target, strip: 200 });
-      const made = await openFile(output, LIMITS);
-      const { bands, dtype, crs, noData } = scene.header;
-      expect(made.header).toMatchObject({
-        ...target,
-        bands,
-        dtype,
-        crs,
-        ...(noData !== undefined && { noData }),
-      });
-      expectNear(await extentOf(output), await extentOf(input));
-      await Promise.all([scene.close(), made.close()]);
-      if (!HAS_GDAL) return;
-      const [before, after] = [await gdalinfo(input), await gdalinfo(output)];
-      expectNear(corners(after).flat(), corners(before).flat());
-      expect(after.coordinateSystem).toEqual(before.coordinateSystem);
-    },
-  );
-});
+describe.skipIf(!existsSync(REAL))(
+  'real files (skipped where ../shared is missing)',
+  { timeout: 180_000 },
+  () => {
+    it.each(['RGB.byte.tif', 'L8-B8-Elkton-VA.tiff', 'm_3607717_sw_18_1_20160620_subset.tif'])(
+      '%s: corners, coordinates, bands and no-data value stay as they are',
+      async (name) => {
+        const input = REAL + name;
+        const scene = await openFile(input, LIMITS);
+        const target = {
+          width: Math.round(scene.header.width * 1.3),
+          height: Math.round(scene.header.height * 1.3),
+        };
+        const output = join(folder, basename(name));
+        await bicubicJob(input, output, { format: 'tiff', size: target, strip: 200 });
+        const made = await openFile(output, LIMITS);
+        const { bands, dtype, crs, noData } = scene.header;
+        expect(made.header).toMatchObject({
+          ...target,
+          bands,
+          dtype,
+          crs,
+          ...(noData !== undefined && { noData }),
+        });
+        expectNear(await extentOf(output), await extentOf(input));
+        await Promise.all([scene.close(), made.close()]);
+        if (!HAS_GDAL) return;
+        const [before, after] = [await gdalinfo(input), await gdalinfo(output)];
+        expectNear(corners(after).flat(), corners(before).flat());
+        expect(after.coordinateSystem).toEqual(before.coordinateSystem);
+      },
+    );
+  },
+);
