@@ -123,9 +123,10 @@ class FileInWork {
 
   private async attempt(key: string, tile: number): Promise<void> {
     const { planned, job, scene, target, provenance } = this;
-    const spool = await Spool.open(job.spoolPath(key), key);
-    const writers: Writers = { image: await createSceneWriter(planned.output, this.description()) };
+    const spool = await Spool.open(job.spoolPath(planned, key), key);
+    const writers: Partial<Writers> = {};
     try {
+      writers.image = await createSceneWriter(planned.output, this.description());
       if (job.options.ensemble > 1) {
         const band = 'standard deviation between seeds, as a share of the value range';
         writers.map = await createMapWriter(mapPath(planned.output), {
@@ -135,15 +136,15 @@ class FileInWork {
           band,
         });
       }
-      await job.loading(() => this.fill(spool, writers, tile));
+      await job.loading(() => this.fill(spool, writers as Writers, tile));
       await job.saving(async () => {
         const began = performance.now();
         await writers.map?.finish();
-        await writers.image.finish();
+        await writers.image?.finish();
         job.onPhase('write', performance.now() - began);
       });
     } catch (error) {
-      await writers.image.abort();
+      await writers.image?.abort();
       await writers.map?.abort();
       await spool.close();
       throw error;

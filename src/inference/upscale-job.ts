@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { stateFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
@@ -115,8 +116,10 @@ export class UpscaleJob {
     this.update(planned, { rows });
   }
 
-  spoolPath(key: string): string {
-    return join(this.folder, `${key.slice(0, 16)}.rows`);
+  /** Where the finished rows of an output are kept: two outputs may be made of equal images. */
+  spoolPath({ output }: PlannedOutput, key: string): string {
+    const name = createHash('sha256').update(`${key}\0${output}`).digest('hex');
+    return join(this.folder, `${name.slice(0, 32)}.rows`);
   }
 
   progressOf(planned: PlannedOutput, target: Target, windows: number) {

@@ -200,7 +200,10 @@ async function outcomeOf(planned: PlannedOutput, job: UpscaleJob): Promise<FileO
     job.fileDone(planned, result, seconds());
     return { ...names, status: reused ? 'unchanged' : 'done', width, height, version, seconds: seconds() };
   } catch (error) {
-    if (error instanceof HndsrError && error.code === 'INTERRUPTED') return undefined;
+    if (error instanceof HndsrError && error.code === 'INTERRUPTED') {
+      job.update(planned, { status: 'waiting' });
+      return undefined;
+    }
     const told = errorOf(error);
     job.update(planned, { status: 'failed', errorCode: told.code, error: told.message, seconds: seconds() });
     job.fileFailed(planned, told);

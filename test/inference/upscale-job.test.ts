@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -85,6 +85,21 @@ describe('a job', () => {
     const stopped = await run({ inputs, output: 'out', failFast: true, threads });
     expect(stopped.failed).toBe(1);
     expect(stopped.files.length).toBeLessThan(4);
+  });
+
+  it('takes equal images of one name in two folders, and refuses what would need more memory than it may have', async () => {
+    for (const folder of ['one', 'two']) {
+      mkdirSync(join(cwd, 'in', folder), { recursive: true });
+      await writeScene(join(cwd, 'in', folder, 'a.png'), 12, 30, 'a');
+    }
+    const report = await run({ inputs: ['in'], output: 'out', tta: true });
+    expect(report).toMatchObject({ done: 2, failed: 0 });
+    expect(bytesOf('out/one/a.png')).toEqual(bytesOf('out/two/a.png'));
+    const little = await run({ inputs: ['in/one/a.png'], output: 'b.png', memory: 1e6 });
+    expect(little.files[0]!.error).toMatchObject({
+      code: 'OUT_OF_MEMORY',
+      message: expect.stringMatching(/48 x 120 needs about \d+ MB, and it may take 1 MB/),
+    });
   });
 
   it('makes a picture that does not depend on what else is in the job, on tiles, batches or threads', async () => {
