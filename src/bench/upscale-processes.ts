@@ -27,6 +27,8 @@ export interface ProcessRow {
   /** 0: strength 0. */
   steps: number;
   seconds: number;
+  /** Of all processors: what is left of the time where others want them, too. */
+  cpuSeconds: number;
   mpixelsPerSecond: number;
   peakBytes: number;
   phases: Record<string, { seconds: number; count: number; p50: number; p95: number; p99: number }>;
@@ -62,10 +64,11 @@ export async function benchProcesses(largest: number, context: JobContext): Prom
   }
 }
 
-export function describeRow({ mpixels, steps, seconds, mpixelsPerSecond, peakBytes }: ProcessRow): string {
+export function describeRow(row: ProcessRow): string {
+  const { mpixels, steps, seconds, cpuSeconds, mpixelsPerSecond, peakBytes } = row;
   const how = steps === 0 ? 'strength 0' : `${steps} steps`;
   return (
-    `${String(mpixels).padStart(4)} Mpx, ${how.padEnd(10)}  ${seconds.toFixed(1)} s  ` +
+    `${String(mpixels).padStart(4)} Mpx, ${how.padEnd(10)}  ${seconds.toFixed(1)} s (${cpuSeconds.toFixed(1)} of processors)  ` +
     `${mpixelsPerSecond.toFixed(3)} Mpx/s  ${(peakBytes / 2 ** 20).toFixed(0)} MiB`
   );
 }
@@ -79,11 +82,11 @@ async function timeProcess(folder: string, mpixels: number, steps: number): Prom
   const began = performance.now();
   const { stdout } = await execa(process.execPath, [PROGRAM, '-C', folder, ...words, ...sampling]);
   const seconds = (performance.now() - began) / 1000;
-  const report = JSON.parse(stdout) as Pick<ProcessRow, 'phases' | 'peakBytes'>;
+  const report = JSON.parse(stdout) as Pick<ProcessRow, 'phases' | 'peakBytes' | 'cpuSeconds'>;
   const pixels = (side * SCALE) ** 2 / 1e6;
   return {
     ...{ mpixels, steps, seconds, mpixelsPerSecond: pixels / seconds },
-    ...{ peakBytes: report.peakBytes, phases: report.phases },
+    ...{ cpuSeconds: report.cpuSeconds, peakBytes: report.peakBytes, phases: report.phases },
   };
 }
 

@@ -23,6 +23,8 @@ export interface UpscaleReport {
   seconds: number;
   /** Million pixels written a second, of files that were made. */
   mpixelsPerSecond: number;
+  /** Of all processors. */
+  cpuSeconds: number;
   /** Most memory that the process has had at a time. */
   peakBytes: number;
   phases: Partial<Record<Phase, PhaseSummary>>;
@@ -37,6 +39,7 @@ export function reportOf(
 ): UpscaleReport {
   const count = (status: FileOutcome['status']): number =>
     files.filter((one) => one.status === status).length;
+  const { user, system } = process.cpuUsage();
   const pixels = files
     .filter(({ status }) => status === 'done')
     .reduce((sum, { width, height }) => sum + width! * height!, 0);
@@ -47,6 +50,7 @@ export function reportOf(
     failed: count('failed'),
     seconds,
     mpixelsPerSecond: pixels / 1e6 / seconds,
+    cpuSeconds: (user + system) / 1e6,
     peakBytes: process.resourceUsage().maxRSS * 1024,
     phases: phases.summary(),
     files: [...files],
