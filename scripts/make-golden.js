@@ -99,7 +99,7 @@ for (const stage of Object.keys(SPECS)) {
 }
 const [height, width] = [9, 11];
 const random = Random.from(SEED, 'golden', 'scene');
-const low = Float32Array.from({ length: height * width * 3 }, () => 0.25 + random.uniform() / 2);
+const low = Float32Array.from({ length: height * width * 3 }, () => 0.35 + 0.3 * random.uniform());
 const engine = new GraphEngine({ threads: 1 });
 const sources = Object.fromEntries(Object.keys(SPECS).map((stage) => [stage, { path: pathOf(stage) }]));
 const scene = { width, height, bands: 3, data: low };

@@ -53,6 +53,8 @@ const EXIT_BY_CODE = {
   STORE_BUSY: ExitCode.failed,
   RUN_MISSING: ExitCode.failed,
   STAGE_BUSY: ExitCode.failed,
+  JOB_BUSY: ExitCode.failed,
+  JOB_MISSING: ExitCode.failed,
   VERSION_MISSING: ExitCode.failed,
   VERSION_DUPLICATE: ExitCode.failed,
   LINEAGE_BROKEN: ExitCode.failed,

@@ -3,9 +3,11 @@ import { type ComputeChoice, describeSelection, selectEngine } from '../compute/
 import { runOnThread } from '../compute/worker.js';
 import { defaultParams } from '../config/params.js';
 import type { JobContext } from '../events.js';
+import { DEFAULT_BATCH } from '../models/batch-size.js';
 import type { Timing } from './timing.js';
 import { timeTrainStep } from './train-step.js';
 import { timeUpscale } from './upscale.js';
+import { benchProcesses, type ProcessRow } from './upscale-processes.js';
 
 export type Benchmark = 'train-step' | 'upscale';
 
@@ -16,6 +18,8 @@ export interface BenchOptions {
   /** Threads of the processor; all of them unless set. */
   threads?: number;
   compute?: ComputeChoice;
+  /** Of `upscale`: whole processes are timed too, up to so many million pixels. */
+  processes?: number;
 }
 
 export interface BenchResult extends Timing {
@@ -24,6 +28,10 @@ export interface BenchResult extends Timing {
   device: string;
   threads: number;
   runs: number;
+  /** Of `upscale`; see UpscaleTiming. */
+  matrixGflopPerSecond?: number;
+  shareOfMatrix?: number;
+  processes?: ProcessRow[];
 }
 
 /** The default networks on as many windows as `hndsr upscale` takes at once, from pure noise in 50 steps. */
@@ -46,11 +54,18 @@ export async function benchJob(options: BenchOptions, context: JobContext): Prom
   const { name, device } = engine;
   context.emit({ kind: 'message', level: 'info', text: describeSelection(selection) });
   const { model, upscale, training } = defaultParams();
-  const work = { config: model, batch: upscale.batch, size: training.crop, samplerSteps: SAMPLER_STEPS };
+  const work = {
+    config: model,
+    batch: upscale.batch ?? DEFAULT_BATCH,
+    size: training.crop,
+    samplerSteps: SAMPLER_STEPS,
+  };
   try {
     const timing =
       benchmark === 'train-step' ? await timeTrainStep(engine, runs) : await timeUpscale(engine, work, runs);
-    return { benchmark, ...timing, engine: name, device, threads, runs };
+    const processes =
+      options.processes === undefined ? {} : { processes: await benchProcesses(options.processes, context) };
+    return { benchmark, ...timing, engine: name, device, threads, runs, ...processes };
   } finally {
     await engine.dispose();
   }

@@ -7,7 +7,7 @@ export interface Timing {
 }
 
 /** The first runs fill caches and reserve memory. */
-const WARM_UP = 3;
+export const WARM_UP = 3;
 
 /** @param gflop what one run computes, in 10^9 floating-point operations */
 export async function timed(runs: number, gflop: number, run: () => Promise<unknown>): Promise<Timing> {
@@ -17,6 +17,11 @@ export async function timed(runs: number, gflop: number, run: () => Promise<unkn
     await run();
     if (index >= WARM_UP) times.push(performance.now() - began);
   }
+  return timingOf(times, gflop);
+}
+
+/** @param times of runs, in milliseconds */
+export function timingOf(times: readonly number[], gflop: number): Timing {
   const medianMs = median(times);
   return { bestMs: Math.min(...times), medianMs, gflopPerSecond: (gflop / medianMs) * 1e3 };
 }

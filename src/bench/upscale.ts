@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs';
 import type { Engine, HostTensor, Program } from '../compute/engine.js';
 import { sizeOf } from '../compute/engine.js';
 import { autoencoderSpecs, LATENT_FACTOR } from '../models/autoencoder.js';
@@ -21,7 +22,7 @@ import { samplerSteps } from '../models/sampler.js';
 import { initialise, type ParameterSpecs, prefixed } from '../nn/parameters.js';
 import { keptFrequencies } from '../nn/spectral.js';
 import { Random } from '../random.js';
-import { type Timing, timed } from './timing.js';
+import { type Timing, timingOf, WARM_UP } from './timing.js';
 
 const SEED = 0;
 /** Last layers start at zero in training; here they are drawn too, so that no product is with zeros. */
@@ -160,9 +161,47 @@ export function composedGflop({ config, batch, size, samplerSteps: steps }: Upsc
   return (once + steps * perStep) / 1e9;
 }
 
-/** Times the composed model over one batch of windows. */
-export async function timeUpscale(engine: Engine, work: UpscaleWork, runs: number): Promise<Timing> {
+/** Edge of the matrices whose product shows what the machine can do. */
+const MATRIX = 1024;
+
+export interface UpscaleTiming extends Timing {
+  /** Of a product of two 1024 x 1024 matrices, timed in turns with the model. */
+  matrixGflopPerSecond: number;
+  /** The model's, over that. */
+  shareOfMatrix: number;
+}
+
+/** Times the composed model over one batch of windows, and the product of two matrices in between its runs. */
+export async function timeUpscale(engine: Engine, work: UpscaleWork, runs: number): Promise<UpscaleTiming> {
   const model = await ComposedModel.compile(engine, work);
+  const product = await engine.compile(
+    ({ a, b }) => ({ product: tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D) }),
+    { inputs: { a: [MATRIX, MATRIX] }, constants: { b: matrix('b') } },
+  );
+  const a = matrix('a');
   const { upsampled, residual } = benchInputs(work);
-  return timed(runs, composedGflop(work), () => model.run(upsampled, residual));
+  const times: { model: number[]; product: number[] } = { model: [], product: [] };
+  for (let run = 0; run < runs + WARM_UP; run++) {
+    const took = [
+      await clocked(() => model.run(upsampled, residual)),
+      await clocked(() => product.run({ a })),
+    ];
+    if (run < WARM_UP) continue;
+    times.model.push(took[0]!);
+    times.product.push(took[1]!);
+  }
+  const timing = timingOf(times.model, composedGflop(work));
+  const matrixGflopPerSecond = timingOf(times.product, (2 * MATRIX ** 3) / 1e9).gflopPerSecond;
+  return { ...timing, matrixGflopPerSecond, shareOfMatrix: timing.gflopPerSecond / matrixGflopPerSecond };
+}
+
+function matrix(name: string): HostTensor {
+  const data = Random.from(SEED, 'bench', 'matrix', name).fillNormal(new Float32Array(MATRIX * MATRIX));
+  return { shape: [MATRIX, MATRIX], data };
+}
+
+async function clocked(run: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await run();
+  return performance.now() - began;
 }

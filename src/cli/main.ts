@@ -39,7 +39,11 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'model versions, their stages and gates',
     load: () => import('./commands/registry.js'),
   },
-  upscale: { summary: 'an image -> a super-resolved image', load: () => import('./commands/upscale.js') },
+  upscale: { summary: 'images -> super-resolved images', load: () => import('./commands/upscale.js') },
+  jobs: {
+    summary: 'upscaling jobs: what became of each image',
+    load: () => import('./commands/jobs.js'),
+  },
   inspect: {
     summary: 'how an image was made, and by which version',
     load: () => import('./commands/inspect.js'),

@@ -159,7 +159,12 @@ export const paramsSchema = z.strictObject({
       sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'),
     }),
   }),
-  upscale: z.strictObject({ overlap: z.int().min(0), batch: count, max_pixels: count }),
+  upscale: z.strictObject({
+    overlap: z.int().min(0),
+    /** Windows to a run; null: found by trying. */
+    batch: count.nullable(),
+    max_pixels: count,
+  }),
   registry: registrySchema,
 });
 

@@ -5,6 +5,7 @@ import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
+import { DEFAULT_BATCH } from '../models/batch-size.js';
 import { type Checkpoint, readTrainedModel } from '../models/checkpoint.js';
 import { STAGES, type Stage } from '../models/hndsr.js';
 import { Predictor } from '../models/predictor.js';
@@ -121,7 +122,7 @@ export async function evaluateJob(
     const { weights, sha256 } = evaluation.lpips;
     const lpips =
       weights === null ? undefined : new Lpips(engine, await readLpipsWeights(resolve(cwd, weights), sha256));
-    const predictor = await Predictor.create(engine, checkpoints, upscale.batch);
+    const predictor = await Predictor.create(engine, checkpoints, upscale.batch ?? DEFAULT_BATCH);
     const every = Math.max(1, Math.floor(tiles.length / PANEL_TILES));
     const rows: ByteImage[][] = [];
     const scores: TileScores[] = [];

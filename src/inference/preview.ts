@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { writeAtomic } from '../atomic.js';
 import type { Size } from '../raster/degrade.js';
 import { type ByteImage, encodePng, fromUnit } from '../raster/image.js';
@@ -44,8 +45,7 @@ export async function writePreview(options: PreviewOptions): Promise<PreviewFile
     const window = middle(target);
     const before = await enlarged(source, target, window);
     const after = toBytes((await made.read(window))[0]!.data as Float32Array, window);
-    const stem = output.replace(/\.[^./\\]+$/, '');
-    const files = { picture: stem + SIDE_FILES.preview, page: stem + SIDE_FILES.page };
+    const files = previewFiles(output);
     await writeAtomic(files.picture, await panelPng([[before, after]]));
     const [one, two] = [await encodePng(before), await encodePng(after)];
     const isPart = window.width < target.width || window.height < target.height;
@@ -64,6 +64,15 @@ export async function writePreview(options: PreviewOptions): Promise<PreviewFile
   } finally {
     await made.close();
   }
+}
+
+function previewFiles(output: string): PreviewFiles {
+  const stem = output.replace(/\.[^./\\]+$/, '');
+  return { picture: stem + SIDE_FILES.preview, page: stem + SIDE_FILES.page };
+}
+
+export function hasPreview(output: string): boolean {
+  return Object.values(previewFiles(output)).every((path) => existsSync(path));
 }
 
 function middle({ width, height }: Size): PixelWindow {

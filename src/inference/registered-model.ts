@@ -13,6 +13,12 @@ export interface RegisteredModel {
   checkpoints: Record<Stage, Checkpoint>;
 }
 
+export interface RegisteredSources {
+  version: number;
+  /** Where each file lies, and the hash that it must have. */
+  sources: Record<Stage, { path: string; sha256: string }>;
+}
+
 /**
  * The model of a version, every file checked against the hash that the registry has for it before it is parsed.
  * @param wanted a version of the registry, by number, alias, `latest` or `production`
@@ -21,9 +27,22 @@ export interface RegisteredModel {
  */
 export async function registeredModel(
   cwd: string,
+  params: Pick<Params, 'registry'>,
+  wanted?: VersionName,
+): Promise<RegisteredModel> {
+  const { version, sources } = registeredSources(cwd, params, wanted);
+  return { version, checkpoints: await readModel(sources) };
+}
+
+/**
+ * The files of a version's model, which `readModel` checks and reads, in any thread.
+ * @throws HndsrError VERSION_MISSING, STORE_INVALID, SIGNATURE_REQUIRED, SIGNATURE_INVALID, KEY_INVALID
+ */
+export function registeredSources(
+  cwd: string,
   { registry }: Pick<Params, 'registry'>,
   wanted: VersionName = 'production',
-): Promise<RegisteredModel> {
+): RegisteredSources {
   const store = openStore(cwd);
   try {
     const version = chosenVersion(store, wanted);
@@ -32,14 +51,14 @@ export async function registeredModel(
       role,
       { sha256, path: objectPath(cwd, sha256) },
     ]);
-    const byStage = Object.fromEntries(sources) as Record<Stage, { path: string; sha256: string }>;
+    const byStage = Object.fromEntries(sources) as RegisteredSources['sources'];
     const missing = STAGES.find((stage) => byStage[stage] === undefined);
     if (missing !== undefined) {
       throw new HndsrError('STORE_INVALID', `version ${version} has no ${missing} checkpoint`, {
         hint: 'Register the model again with `hndsr registry register`.',
       });
     }
-    return { version, checkpoints: await readModel(byStage) };
+    return { version, sources: byStage };
   } finally {
     store.close();
   }

@@ -77,10 +77,10 @@ export function recordAnswer(
   return recordServed(store, { inputSha256, version, canary, failure: null, ...measured() });
 }
 
-/** The same of an image that the version failed at; an interruption is none of its faults. */
+/** The same of an image that the version failed at; a stop, the image and the disk are none of its faults. */
 export function recordFailure(store: Store, choice: Choice, inputSha256: string, error: unknown): void {
   const failure = failureOf(error);
-  if (!isObserved(choice) || failure === INTERRUPTED) return;
+  if (!isObserved(choice) || NOT_ITS_FAULT.has(failure)) return;
   const { version, canary } = choice;
   recordServed(store, { inputSha256, version, canary, failure, ...NOTHING_MEASURED });
 }
@@ -122,6 +122,13 @@ export async function recordShadow(
 }
 
 const INTERRUPTED = 'INTERRUPTED';
+const NOT_ITS_FAULT = new Set([
+  INTERRUPTED,
+  'INPUT_INVALID',
+  'OUTPUT_EXISTS',
+  'OUTPUT_UNWRITABLE',
+  'DISK_FULL',
+]);
 const NOTHING_MEASURED: Measured = { seconds: 0, tiles: 0, pixels: 0, consistency: null };
 
 function failureOf(error: unknown): string {

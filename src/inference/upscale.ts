@@ -1,173 +1,254 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { checkWritable, writeAtomic } from '../atomic.js';
-import type { Engine } from '../compute/engine.js';
-import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
+import { createHash } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
+import { extname, join, resolve } from 'node:path';
+import { writeAtomic } from '../atomic.js';
+import type { ComputeChoice } from '../compute/select.js';
 import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
-import { HndsrError } from '../errors.js';
+import { stateFolder } from '../config/project.js';
+import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
-import { Predictor } from '../models/predictor.js';
 import type { SamplingOptions } from '../models/sampler.js';
-import { scaleWarning } from '../models/trained-scales.js';
-import { windowStarts } from '../models/windows.js';
-import { lowResolutionConsistency, unitPsnr } from '../raster/consistency.js';
-import { encodePng, fromUnit, readImage, toUnit } from '../raster/image.js';
-import type { FloatRaster } from '../raster/resample.js';
+import { mapConcurrently } from '../pool.js';
+import { EXTENSIONS, formatOfName, type OutputFormat } from '../raster/scene-writer.js';
+import type { UnitSceneOptions } from '../raster/unit-scene.js';
 import type { VersionName } from '../store/find-version.js';
-import { hashFile } from '../store/objects.js';
-import { openStore } from '../store/store.js';
-import { registeredModel } from './registered-model.js';
-import {
-  chooseVersion,
-  type Measured,
-  recordAnswer,
-  recordFailure,
-  recordShadow,
-  type ShadowResult,
-} from './serving.js';
+import { addJobFiles, finishJob, startJob } from '../store/jobs.js';
+import { openStore, type Store } from '../store/store.js';
+import { namesOf, shortName } from './file-names.js';
+import { PhaseTimes } from './phase-times.js';
+import { type PlannedOutput, planOutputs } from './plan-outputs.js';
+import { registeredSources } from './registered-model.js';
+import type { TargetChoice } from './target-size.js';
+import { upscaleFile } from './upscale-file.js';
+import { listUpscaleInputs, type UpscaleInputs } from './upscale-inputs.js';
+import { UpscaleJob } from './upscale-job.js';
+import { type FileOutcome, reportOf, type UpscaleReport } from './upscale-report.js';
 
+/** Plain data, which the store keeps: `hndsr jobs retry` goes by it. */
 export interface UpscaleOptions {
   cwd: string;
   params: Params;
-  /** Paths relative to `cwd`. */
-  input: string;
-  output: string;
-  /** Output pixels per input pixel, above 1 and at most 8. */
-  scale: number;
+  /** Files, folders, patterns, lists, s3://bucket/prefix, or - for the lines of `list`. */
+  inputs: readonly string[];
+  /** What came on stdin, for an input of -. */
+  list?: string;
+  /** Of an S3-compatible service; null: that of AWS. */
+  endpoint: string | null;
+  /** A file, for one image, or a folder; beside the inputs unless given. */
+  output?: string;
+  format?: OutputFormat;
+  /** Of names; see plan-outputs.ts. */
+  template?: string;
+  /** 1 to 100, of JPEG, WebP and AVIF. */
+  quality?: number;
+  target: TargetChoice;
+  scene: UnitSceneOptions;
   sampling: SamplingOptions;
   seed: number;
+  /** Output pixels by which windows overlap. */
+  overlap: number;
+  /** Seeds whose pictures are averaged; with two and more a map of their deviation is written, too. */
+  ensemble: number;
+  /** The mean over all flips and quarter turns of each window. */
+  tta: boolean;
+  /** The picture's degradation is made to equal the input. */
+  consistency: boolean;
   /** A version of the registry; the one in production, or the canary for its share of the inputs, unless set. */
   version?: VersionName;
   /** The canary runs too; its answer is compared with the one in production's, which is what is written. */
   shadow?: boolean;
+  /** Before and after beside each output. */
+  preview?: boolean;
   overwrite: boolean;
+  failFast: boolean;
+  /** Windows to a run; null: found by trying. */
+  batch: number | null;
+  /** Output rows that are read and written at once. */
+  tile: number;
+  /** Images that are read, threads that compute, and outputs that are completed, side by side. */
+  threads: { load: number; proc: number; save: number };
+  /** Bytes; half of what is free unless given. */
+  memory?: number;
   compute?: ComputeChoice;
 }
 
-export interface UpscaleResult {
-  output: string;
-  width: number;
-  height: number;
-  version: number;
-  seconds: number;
-  shadow?: ShadowResult;
-}
+/** What does not change a picture, so that the same command is the same job with another value. */
+const BESIDES = [
+  'cwd',
+  'shadow',
+  'preview',
+  'overwrite',
+  'failFast',
+  'batch',
+  'tile',
+  'threads',
+  'memory',
+  'compute',
+] as const;
 
 /**
- * Upscales one image by a registered model, on a thread of its own.
- * @throws HndsrError INPUT_MISSING, INPUT_INVALID, OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, VERSION_MISSING,
- *   HASH_MISMATCH, SIGNATURE_REQUIRED, SIGNATURE_INVALID, INTERRUPTED
+ * Upscales images by a registered model, on a thread of its own. What an earlier run of the same command finished is
+ * left, what it began is gone on with, and one image that fails does not stop the others.
+ * @throws HndsrError USAGE, INPUT_MISSING, INPUT_EMPTY, VERSION_MISSING, HASH_MISMATCH, JOB_BUSY, INTERRUPTED
  */
 export async function upscale(
   options: UpscaleOptions,
   context: { emit: JobContext['emit']; signal?: AbortSignal },
-): Promise<UpscaleResult> {
-  return runOnThread<UpscaleOptions, UpscaleResult>(import.meta.url, 'upscaleJob', options, context);
+): Promise<UpscaleReport> {
+  return runOnThread<UpscaleOptions, UpscaleReport>(import.meta.url, 'upscaleJob', options, context);
 }
 
 /** `upscale` in the calling thread. */
-export async function upscaleJob(options: UpscaleOptions, context: JobContext): Promise<UpscaleResult> {
-  const began = performance.now();
-  const { params, scale, cwd } = options;
-  const input = resolve(cwd, options.input);
-  const output = resolve(cwd, options.output);
-  checkOutput(output, options);
-  const image = await readImage(input, { maxPixels: params.upscale.max_pixels });
-  checkSize(image.width * scale * image.height * scale, options);
-  await checkWritable(output);
-  const inputSha256 = await hashFile(input);
-  const low = { data: toUnit(image), width: image.width, height: image.height, bands: image.bands };
+export async function upscaleJob(options: UpscaleOptions, context: JobContext): Promise<UpscaleReport> {
+  const { cwd } = options;
+  const inputs = await listUpscaleInputs({
+    cwd,
+    inputs: options.inputs,
+    endpoint: options.endpoint,
+    cache: join(stateFolder(cwd), 'inputs'),
+    stdin: oneText(options.list ?? ''),
+  });
+  const { version } = registeredSources(cwd, options.params, options.version);
+  const planned = planOutputs(inputs.images, { ...placesOf(options, inputs), model: String(version) });
   const store = openStore(cwd);
-  let engine: Engine | undefined;
   try {
-    const choice = chooseVersion(store, inputSha256, {
-      shadow: options.shadow ?? false,
-      ...(options.version === undefined ? {} : { wanted: options.version }),
-    });
-    const selection = await selectEngine(options.compute);
-    engine = selection.engine;
-    const { version } = choice;
-    const text = `version ${version}, ${describeSelection(selection)}`;
-    context.emit({ kind: 'message', level: 'info', text });
-    const answer = await answerOf(engine, version, low, options, context).catch((error: unknown) => {
-      recordFailure(store, choice, inputSha256, error);
-      throw error;
-    });
-    const { picture } = answer;
-    await writeAtomic(output, await encodePng(fromUnit(picture.data, picture.width, picture.height)));
-    const number = recordAnswer(store, choice, inputSha256, () => measuredOf(low, answer));
-    const result = { output, width: picture.width, height: picture.height, version };
-    const seconds = (performance.now() - began) / 1000;
-    if (choice.shadow === null) return { ...result, seconds };
-    const shadow = await recordShadow(store, choice, inputSha256, number!, async () => {
-      const other = await answerOf(selection.engine, choice.shadow!, low, options, context);
-      return {
-        measured: measuredOf(low, other),
-        agreement: unitPsnr(other.picture.data, picture.data),
-      };
-    });
-    return { ...result, seconds, shadow };
+    const id = begin(store, options, planned);
+    return await run(id, store, options, inputs, planned, context);
   } finally {
     store.close();
-    await engine?.dispose();
   }
 }
 
-/** What a version made of an image: samples in [0, 1]. */
-interface Answer {
-  picture: FloatRaster & { data: Float32Array };
-  /** That the model took. */
-  seconds: number;
-  tiles: number;
+async function* oneText(text: string): AsyncGenerator<string> {
+  yield text;
 }
 
-function measuredOf(low: FloatRaster, { picture, seconds, tiles }: Answer): Measured {
-  const pixels = picture.width * picture.height;
-  return { seconds, tiles, pixels, consistency: lowResolutionConsistency(low, picture) };
-}
-
-/** Loads a version and runs it. */
-async function answerOf(
-  engine: Engine,
-  version: number,
-  low: FloatRaster,
-  { cwd, params, sampling, seed, scale }: UpscaleOptions,
-  context: JobContext,
-): Promise<Answer> {
-  const { checkpoints } = await registeredModel(cwd, params, version);
-  const warning = scaleWarning(`version ${version}`, checkpoints, scale);
-  if (warning !== undefined) context.emit({ kind: 'message', level: 'warning', text: warning });
-  const predictor = await Predictor.create(engine, checkpoints, params.upscale.batch);
-  const { overlap } = params.upscale;
-  const settings = { ...sampling, seed, scale, overlap, withOperator: false };
-  const began = performance.now();
-  const { model: data, width, height } = await predictor.predict(low, settings, context, 'upscaling');
-  const seconds = (performance.now() - began) / 1000;
-  const { crop } = checkpoints.diffusion;
-  const along = (length: number): number => windowStarts(length, crop, Math.min(overlap, crop - 1)).length;
-  const picture = { data, width, height, bands: low.bands };
-  return { picture, seconds, tiles: along(width) * along(height) };
-}
-
-function checkOutput(output: string, options: UpscaleOptions): void {
-  if (!output.toLowerCase().endsWith('.png')) {
-    throw new HndsrError('USAGE', `-o ${options.output}: the output must be a PNG file`, {
-      hint: 'Give it a name that ends in .png.',
-    });
-  }
-  if (existsSync(output) && !options.overwrite) {
-    throw new HndsrError('OUTPUT_EXISTS', `${options.output} exists already`, {
-      hint: 'Choose another name with -o, or add --overwrite.',
-    });
-  }
-}
-
-function checkSize(pixels: number, { params, input }: UpscaleOptions): void {
-  if (pixels <= params.upscale.max_pixels) return;
-  throw new HndsrError(
-    'INPUT_INVALID',
-    `${input} would become ${Math.round(pixels)} pixels, more than upscale.max_pixels (${params.upscale.max_pixels})`,
-    { hint: 'Raise upscale.max_pixels in params.yaml if there is memory for it (about 40 bytes a pixel).' },
+function begin(store: Store, options: UpscaleOptions, planned: readonly PlannedOutput[]): number {
+  const picture = Object.fromEntries(
+    Object.entries(options).filter(([name]) => !(BESIDES as readonly string[]).includes(name)),
   );
+  const key = createHash('sha256').update(JSON.stringify(picture)).digest('hex');
+  const { cwd: _, ...kept } = options;
+  const started = startJob(store, key, kept);
+  if ('busy' in started) {
+    const { host, id } = started.busy;
+    throw new HndsrError(
+      'JOB_BUSY',
+      `job ${started.id} is this command, and process ${id} on ${host} is at it`,
+      {
+        hint: 'Wait for it, or end that process and run the same command again: it goes on where that one was.',
+      },
+    );
+  }
+  addJobFiles(
+    store,
+    started.id,
+    planned.map((one) => namesOf(options.cwd, one)),
+  );
+  return started.id;
+}
+
+async function run(
+  id: number,
+  store: Store,
+  options: UpscaleOptions,
+  inputs: UpscaleInputs,
+  planned: readonly PlannedOutput[],
+  context: JobContext,
+): Promise<UpscaleReport> {
+  const began = performance.now();
+  const phases = new PhaseTimes();
+  const job = new UpscaleJob(id, store, options, inputs, planned.length, phases, context);
+  const outcomes: FileOutcome[] = inputs.missing.map(({ path, detail }) => ({
+    input: path,
+    output: null,
+    status: 'failed',
+    seconds: 0,
+    error: { code: 'INPUT_MISSING', message: `${path}: ${detail}`, hint: 'Check the path.' },
+  }));
+  let status: 'completed' | 'failed' | 'interrupted' = 'failed';
+  try {
+    const { load, save } = options.threads;
+    const found = await mapConcurrently(planned, load + save, (one) => outcomeOf(one, job));
+    outcomes.push(...found.filter((one) => one !== undefined));
+    if (context.interrupted()) status = 'interrupted';
+    else if (outcomes.every((one) => one.status !== 'failed')) status = 'completed';
+    const report = reportOf(id, outcomes, (performance.now() - began) / 1000, phases);
+    const path = join(job.folder, 'report.json');
+    await writeAtomic(path, `${JSON.stringify(report, null, 2)}\n`);
+    if (status === 'interrupted') {
+      throw interruptedError(`job ${id}`, 'Run the same command again: it goes on where it was.');
+    }
+    return { ...report, report: shortName(options.cwd, path) };
+  } finally {
+    finishJob(store, id, status);
+    await job.dispose();
+  }
+}
+
+/** What became of one image; undefined where the job had been stopped before. */
+async function outcomeOf(planned: PlannedOutput, job: UpscaleJob): Promise<FileOutcome | undefined> {
+  if (job.interrupted()) return undefined;
+  const began = performance.now();
+  const seconds = (): number => (performance.now() - began) / 1000;
+  const names = namesOf(job.options.cwd, planned);
+  try {
+    const result = await upscaleFile(planned, job);
+    const { width, height, version, reused, outputSha256, inputSha256, shadow } = result;
+    job.update(planned, {
+      ...{ status: 'done', width, height, version, rows: height, inputSha256, outputSha256 },
+      ...(reused ? {} : { seconds: seconds() }),
+      ...{ error: null, errorCode: null },
+    });
+    job.fileDone(planned, result, seconds());
+    return {
+      ...names,
+      status: reused ? 'unchanged' : 'done',
+      ...{ width, height, version, seconds: seconds() },
+      ...(shadow !== undefined && { shadow }),
+    };
+  } catch (error) {
+    if (error instanceof HndsrError && error.code === 'INTERRUPTED') {
+      job.update(planned, { status: 'waiting' });
+      return undefined;
+    }
+    const told = errorOf(error);
+    job.update(planned, { status: 'failed', errorCode: told.code, error: told.message, seconds: seconds() });
+    job.fileFailed(planned, told);
+    return { ...names, status: 'failed', seconds: seconds(), error: told };
+  }
+}
+
+function errorOf(error: unknown): { code: string; message: string; hint?: string } {
+  if (!(error instanceof HndsrError)) {
+    return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+  }
+  const { code, message, hint } = error;
+  return { code, message, ...(hint !== undefined && { hint }) };
+}
+
+/** Whether -o names a file or a folder, and what names are made of. */
+function placesOf({ cwd, output, format, template, target }: UpscaleOptions, { images }: UpscaleInputs) {
+  const path = output === undefined ? undefined : resolve(cwd, output);
+  const isFolder = path !== undefined && existsSync(path) && statSync(path).isDirectory();
+  const isFile = path !== undefined && !isFolder && formatOfName(path) !== undefined;
+  if (path !== undefined && !isFolder && !isFile && images.length === 1 && extname(path) !== '') {
+    const endings = Object.values(EXTENSIONS).map((ending) => `.${ending}`);
+    throw new HndsrError('USAGE', `-o ${output}: no image is written with the ending ${extname(path)}`, {
+      hint: `Give it one of ${endings.join(', ')}, or name a folder that is there.`,
+    });
+  }
+  return {
+    ...(path !== undefined && { output: path }),
+    isFile,
+    ...(format !== undefined && { format }),
+    ...(template !== undefined && { template }),
+    scale: scaleName(target),
+  };
+}
+
+function scaleName(target: TargetChoice): string {
+  if (target.kind === 'scale') return String(target.scale);
+  return target.kind === 'size' ? `${target.width}x${target.height}` : `${target.metres}m`;
 }

@@ -13,55 +13,92 @@ export function windowStarts(length: number, size: number, overlap: number): num
   return starts;
 }
 
-/** Weights along a window's edge, rising over the overlap and never zero, so that no seam and no frame appears. */
+/**
+ * Weights along a window's edge: half a wave of a cosine over the overlap, never zero, so that no seam and no frame
+ * appears. A straight ramp would begin and end with a kink that shows where windows differ.
+ */
 export function blendingWeights(size: number, overlap: number): Float32Array {
   return Float32Array.from({ length: size }, (_, index) => {
     const fromEdge = Math.min(index, size - 1 - index);
-    return Math.min(1, (fromEdge + 1) / (overlap + 1));
+    if (fromEdge >= overlap) return 1;
+    return Math.sin((Math.PI / 2) * ((fromEdge + 0.5) / overlap)) ** 2;
   });
 }
 
-/** Adds up weighted windows and divides by the weights. Values are interleaved, `bands` to a pixel. */
-export class Mosaic {
-  private readonly sums: Float32Array;
-  private readonly weights: Float32Array;
-  private readonly ramp: Float32Array;
+/** For each window along an axis, its weights: the ramp, over the sum of all ramps at that place. */
+export function axisWeights(length: number, size: number, overlap: number): Map<number, Float32Array> {
+  const ramp = blendingWeights(size, overlap);
+  const starts = windowStarts(length, size, overlap);
+  const sums = new Float64Array(length);
+  const seen = Math.min(size, length);
+  for (const start of starts) for (let at = 0; at < seen; at++) sums[start + at]! += ramp[at]!;
+  return new Map(
+    starts.map((start) => [
+      start,
+      Float32Array.from({ length: seen }, (_, at) => ramp[at]! / sums[start + at]!),
+    ]),
+  );
+}
 
+/**
+ * Blends windows that come row by row into the scene's rows. Only the rows that windows to come may still add to are
+ * kept: as many as a window is high. Values are interleaved, `bands` to a pixel.
+ */
+export class Mosaic {
+  /** A ring: row y of the scene is at y modulo the window's height. */
+  private readonly sums: Float32Array;
+  private readonly across: Map<number, Float32Array>;
+  private readonly down: Map<number, Float32Array>;
+  private finished: number;
+
+  /** @param from the first row that is wanted; windows that end above it are not added */
   constructor(
     private readonly width: number,
-    private readonly height: number,
+    height: number,
     private readonly bands: number,
     private readonly size: number,
     overlap: number,
+    from = 0,
   ) {
-    this.sums = new Float32Array(width * height * bands);
-    this.weights = new Float32Array(width * height);
-    this.ramp = blendingWeights(size, overlap);
+    this.sums = new Float32Array(Math.min(size, height) * width * bands);
+    this.across = axisWeights(width, size, overlap);
+    this.down = axisWeights(height, size, overlap);
+    this.finished = from;
   }
 
-  /** @param window size x size x bands; what reaches beyond the scene is left out */
+  private get ring(): number {
+    return this.sums.length / (this.width * this.bands);
+  }
+
+  /**
+   * @param window size x size x bands; what reaches beyond the scene is left out
+   * @param left with `top`, one of windowStarts' places; every place once, the rows' own from the top down
+   */
   add(window: Float32Array, left: number, top: number): void {
-    const columns = Math.min(this.size, this.width - left);
-    const rows = Math.min(this.size, this.height - top);
-    for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++) {
-        const weight = this.ramp[row]! * this.ramp[column]!;
-        const pixel = (top + row) * this.width + left + column;
-        const from = (row * this.size + column) * this.bands;
-        for (let band = 0; band < this.bands; band++) {
-          this.sums[pixel * this.bands + band]! += weight * window[from + band]!;
-        }
-        this.weights[pixel]! += weight;
+    const { bands, size, width, sums, ring } = this;
+    const across = this.across.get(left)!;
+    const down = this.down.get(top)!;
+    for (let row = Math.max(0, this.finished - top); row < down.length; row++) {
+      let from = row * size * bands;
+      let to = (((top + row) % ring) * width + left) * bands;
+      for (let column = 0; column < across.length; column++) {
+        const weight = down[row]! * across[column]!;
+        for (let band = 0; band < bands; band++) sums[to++]! += weight * window[from++]!;
       }
     }
   }
 
-  /** height x width x bands. Call once: the sums are divided in place. */
-  finish(): Float32Array {
-    for (let pixel = 0; pixel < this.weights.length; pixel++) {
-      for (let band = 0; band < this.bands; band++)
-        this.sums[pixel * this.bands + band]! /= this.weights[pixel]!;
+  /** The rows that come next, up to `end`, to which no more windows are added. @returns rows x width x bands */
+  take(end: number): Float32Array {
+    const rowLength = this.width * this.bands;
+    const rows = new Float32Array(Math.max(0, end - this.finished) * rowLength);
+    for (let out = 0; out < rows.length; out += rowLength) {
+      const start = (this.finished % this.ring) * rowLength;
+      const row = this.sums.subarray(start, start + rowLength);
+      rows.set(row, out);
+      row.fill(0);
+      this.finished++;
     }
-    return this.sums;
+    return rows;
   }
 }

@@ -15,9 +15,29 @@ const LARGEST_DECIBELS = 100;
  * @param a, b of the same length
  */
 export function unitPsnr(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let index = 0; index < a.length; index++) sum += (a[index]! - b[index]!) ** 2;
-  return decibelsOf(sum / a.length);
+  const difference = new PictureDifference();
+  difference.add(a, b);
+  return difference.decibels();
+}
+
+/** The same of pictures that come part by part. */
+export class PictureDifference {
+  private squares = 0;
+  private samples = 0;
+
+  /** @param a, b the same part of both, of the same length */
+  add(a: ArrayLike<number>, b: ArrayLike<number>): void {
+    for (let index = 0; index < a.length; index++) this.squares += (a[index]! - b[index]!) ** 2;
+    this.samples += a.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.samples === 0;
+  }
+
+  decibels(): number {
+    return decibelsOf(this.squares / this.samples);
+  }
 }
 
 function decibelsOf(meanSquare: number): number {
@@ -43,8 +63,7 @@ export class ConsistencyMeter {
   private begin: number;
   /** The first row of the input that was not compared yet. */
   private next = 0;
-  private squares = 0;
-  private samples = 0;
+  private readonly difference = new PictureDifference();
 
   /**
    * @param input its size, and its rows, which are asked for once and from the top down
@@ -77,7 +96,7 @@ export class ConsistencyMeter {
     const source = { x: 0, y: this.begin, width: this.output.width, height: end - this.begin };
     const part = { data: this.kept, width: source.width, height: source.height, bands: this.bands };
     const small = resizeBicubicPart(part, source, this.output, width, height, window);
-    this.compare(small, await this.input.rows(this.next, last));
+    this.difference.add(small, await this.input.rows(this.next, last));
     this.next = last;
     const needed = last < height ? this.sourceOf(last).y : end;
     this.kept = this.kept.slice((needed - this.begin) * rowLength);
@@ -86,12 +105,7 @@ export class ConsistencyMeter {
 
   /** PSNR in dB over all rows that were compared; null if there was none. */
   decibels(): number | null {
-    return this.samples === 0 ? null : decibelsOf(this.squares / this.samples);
-  }
-
-  private compare(small: Float32Array, input: ArrayLike<number>): void {
-    for (let index = 0; index < small.length; index++) this.squares += (small[index]! - input[index]!) ** 2;
-    this.samples += small.length;
+    return this.difference.isEmpty ? null : this.difference.decibels();
   }
 
   /** The rows of the output that a row of the input is made of. */

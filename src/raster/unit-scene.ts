@@ -23,8 +23,10 @@ export interface UnitSceneOptions {
   limits: SceneLimits;
   /** From 1, in the order wanted; all of them unless given. */
   bands?: readonly number[];
-  /** 8 bits: `type`, all else: percentiles 0.1 to 99.9, unless given. */
+  /** 8 bits: `type`; all else: `trainedRange`, or percentiles 0.1 to 99.9 without one, unless given. */
   scaling?: ValueScaling;
+  /** The values that were black and white where the model was trained on more than 8 bits. */
+  trainedRange?: readonly [number, number];
 }
 
 export interface OutputRows {
@@ -72,7 +74,11 @@ export class UnitScene {
         { hint: 'Name bands that it has with --bands, the first one being 1.' },
       );
     }
-    const scaled = await scaleGroups(scene, bands, options.scaling ?? defaultScaling(header.dtype));
+    const scaled = await scaleGroups(
+      scene,
+      bands,
+      options.scaling ?? defaultScaling(header.dtype, options.trainedRange),
+    );
     if ('refused' in scaled) throw refusedInput(path, scaled);
     return new UnitScene(path, scene, bands, scaled.groups, scaled.means, await scene.carried());
   }

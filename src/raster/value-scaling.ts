@@ -32,8 +32,9 @@ const SAMPLE_SIZE = 64;
 const DEFAULT_PERCENTILES = { kind: 'percentiles', low: 0.1, high: 99.9 } as const;
 
 /** Values beyond the default percentiles are few, and are not lost: what lies outside the range is added again. */
-export function defaultScaling(dtype: string): ValueScaling {
-  return dtype === 'uint8' ? { kind: 'type' } : DEFAULT_PERCENTILES;
+export function defaultScaling(dtype: string, trained?: readonly [number, number]): ValueScaling {
+  if (dtype === 'uint8') return { kind: 'type' };
+  return trained === undefined ? DEFAULT_PERCENTILES : { kind: 'range', low: trained[0], high: trained[1] };
 }
 
 /** The bands three by three, and the range of each group. */

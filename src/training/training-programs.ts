@@ -1,8 +1,9 @@
 import type { Engine, HostTensor } from '../compute/engine.js';
+import { outOfMemory } from '../compute/out-of-memory.js';
 import { HndsrError } from '../errors.js';
 import type { Emit } from '../events.js';
 import type { FeedSource, Feeds } from './feeds.js';
-import { outOfMemory, smallerMicroBatch } from './memory.js';
+import { smallerMicroBatch } from './micro-batch.js';
 import type { StageDefinition } from './stages.js';
 import { compileStepper, type OptimiserState, type Stepper } from './stepper.js';
 import { Validation } from './validation.js';

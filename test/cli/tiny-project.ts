@@ -92,6 +92,8 @@ export const VERBS = [
   'runs',
   'registry',
   'upscale',
+  'inspect',
+  'jobs',
   'export',
   'repro',
   'status',

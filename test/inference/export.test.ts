@@ -6,14 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type HndsrEvent, silent } from '../../src/events.js';
 import { type ExportOptions, exportJob } from '../../src/inference/export.js';
 import { upscaleJob } from '../../src/inference/upscale.js';
-import { type CheckpointMetadata, writeCheckpoint } from '../../src/models/checkpoint.js';
+import { writeCheckpoint } from '../../src/models/checkpoint.js';
 import { STAGES } from '../../src/models/hndsr.js';
 import { encodePng, readImage } from '../../src/raster/image.js';
-import { storeObject } from '../../src/store/objects.js';
-import { openStore } from '../../src/store/store.js';
-import { insertVersion } from '../../src/store/versions.js';
 import { uniform } from '../compute/compare.js';
 import { metadataOf, tinyCheckpoints, tinyParams } from '../models/tiny.js';
+import { registerTiny, tinyUpscale } from './registered-tiny.js';
 
 const params = tinyParams('training.crop=16', 'upscale.overlap=5', 'upscale.batch=3');
 const [WIDTH, HEIGHT] = [13, 11];
@@ -24,36 +22,12 @@ const TRAINED_SCALES = [undefined, { from: 2, to: 4 }];
 
 beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'hndsr-export-'));
-  for (const scales of TRAINED_SCALES) await registerModel(scales);
+  for (const scales of TRAINED_SCALES) await registerTiny(cwd, params, scales);
   const { data } = uniform([HEIGHT, WIDTH, 3], 'scene');
   const image = { width: WIDTH, height: HEIGHT, bands: 3, data: Uint8Array.from(data, (one) => 255 * one) };
   writeFileSync(join(cwd, 'scene.png'), await encodePng(image));
 });
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
-
-/** A version in no stage. */
-async function registerModel(scales: CheckpointMetadata['scales']): Promise<void> {
-  const checkpoints = tinyCheckpoints(params);
-  const artifacts: { role: string; sha256: string; size: number }[] = [];
-  for (const stage of STAGES) {
-    const path = join(cwd, `${stage}.safetensors`);
-    const metadata = { ...metadataOf(stage, params), ...(scales === undefined ? {} : { scales }) };
-    await writeCheckpoint(path, metadata, checkpoints[stage].tensors);
-    artifacts.push({ role: stage, ...(await storeObject(cwd, path)) });
-  }
-  const scores = { model: 30, operator: 30, bicubic: 29 };
-  const store = openStore(cwd);
-  insertVersion(store, {
-    actor: 'tester',
-    scale: 4,
-    metrics: { psnr: scores, ssim: { model: 0.9, operator: 0.9, bicubic: 0.8 }, lpips: null },
-    datasetFingerprint: 'f',
-    codeVersion: '0',
-    gitCommit: null,
-    artifacts,
-  });
-  store.close();
-}
 
 const exported = (options: Partial<ExportOptions> = {}, context = silent) =>
   exportJob({ cwd, params, output: 'onnx', scale: 4, version: 1, overwrite: false, ...options }, context);
@@ -87,9 +61,13 @@ describe('an export', () => {
         .sort(),
     );
     for (const { path, bytes } of files) expect(statSync(path).size).toBe(bytes);
-    const sampling = { steps: 1, strength: 0, eta: 0 };
-    const job = { cwd, params, input: 'scene.png', output: `${scale}.png`, scale, sampling, seed: 1 };
-    await upscaleJob({ ...job, version: 1, overwrite: false }, silent);
+    const settings = {
+      inputs: ['scene.png'],
+      output: `${scale}.png`,
+      target: { kind: 'scale', scale } as const,
+      sampling: { steps: 1, strength: 0, eta: 0 },
+    };
+    await upscaleJob(tinyUpscale(cwd, params, settings), silent);
     const expected = await readImage(join(cwd, `${scale}.png`), { maxPixels: 1e6 });
     const found = await runElsewhere(join(cwd, output, `model-x${scale}.onnx`));
     expect([found.width, found.height]).toEqual([expected.width, expected.height]);

@@ -72,55 +72,68 @@ describe('a preview', () => {
   });
 });
 
-describe.skipIf(CHROMIUM === undefined)('the page in Chromium (skipped where there is none)', () => {
-  const run = async (words: string[], page: string): Promise<string> => {
-    const profile = await mkdtemp(join(folder, 'profile-'));
-    const { stdout } = await execa(
-      CHROMIUM!,
-      [
-        ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-        ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
-        ...[`--user-data-dir=${profile}`, '--window-size=400,400', '--hide-scrollbars', ...words, page],
-      ],
-      { timeout: 120_000, cwd: folder },
-    );
-    return stdout;
-  };
-  const write = async (): Promise<string> => {
-    const colour = async (background: string): Promise<Uint8Array> =>
-      sharp({ create: { width: 200, height: 100, channels: 3, background } })
-        .png()
-        .toBuffer();
-    const path = join(folder, 'page.html');
-    const [before, after] = [await colour('#ff0000'), await colour('#0000ff')];
-    const { writeAtomic } = await import('../../src/atomic.js');
-    await writeAtomic(
-      path,
-      previewPage({ before, after, width: 200, height: 100, title: 'T', facts: { seed: '7' } }),
-    );
-    return pathToFileURL(path).href;
-  };
+describe.skipIf(CHROMIUM === undefined)(
+  'the page in Chromium (skipped where there is none)',
+  { timeout: 240_000 },
+  () => {
+    const run = async (words: string[], page: string): Promise<string> => {
+      const profile = await mkdtemp(join(folder, 'profile-'));
+      const { stdout } = await execa(
+        CHROMIUM!,
+        [
+          ...[
+            '--headless',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--disable-quic',
+            '--no-first-run',
+            '--disable-dev-shm-usage',
+          ],
+          ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
+          ...[`--user-data-dir=${profile}`, '--window-size=400,400', '--hide-scrollbars', ...words, page],
+        ],
+        { timeout: 200_000, cwd: folder },
+      );
+      return stdout;
+    };
+    const write = async (): Promise<string> => {
+      const colour = async (background: string): Promise<Uint8Array> =>
+        sharp({ create: { width: 200, height: 100, channels: 3, background } })
+          .png()
+          .toBuffer();
+      const path = join(folder, 'page.html');
+      const [before, after] = [await colour('#ff0000'), await colour('#0000ff')];
+      const { writeAtomic } = await import('../../src/atomic.js');
+      await writeAtomic(
+        path,
+        previewPage({ before, after, width: 200, height: 100, title: 'T', facts: { seed: '7' } }),
+      );
+      return pathToFileURL(path).href;
+    };
 
-  it.each([
-    [25, ['before', 'after', 'after']],
-    [50, ['before', 'before', 'after']],
-    [90, ['before', 'before', 'before']],
-  ])('has its divider at %i %% where it is asked for', async (split, shown) => {
-    const page = await write();
-    const picture = join(folder, `shot-${split}.png`);
-    await run([`--screenshot=${picture}`], `${page}#${split}`);
-    // Below the padding of 16 pixels and the title; a label stands at the bottom.
-    const y = 16 + 27 + 12 + 30;
-    const places = [20, 80, 160].map((x) => 16 + x);
-    const colours = await Promise.all(places.map((x) => colourAt(picture, x, y)));
-    const names = colours.map(([red, , blue]) => (red! > 200 ? 'before' : blue! > 200 ? 'after' : 'neither'));
-    expect(names).toEqual(shown);
-  });
+    it.each([
+      [25, ['before', 'after', 'after']],
+      [50, ['before', 'before', 'after']],
+      [90, ['before', 'before', 'before']],
+    ])('has its divider at %i %% where it is asked for', async (split, shown) => {
+      const page = await write();
+      const picture = join(folder, `shot-${split}.png`);
+      await run([`--screenshot=${picture}`], `${page}#${split}`);
+      // Below the padding of 16 pixels and the title; a label stands at the bottom.
+      const y = 16 + 27 + 12 + 30;
+      const places = [20, 80, 160].map((x) => 16 + x);
+      const colours = await Promise.all(places.map((x) => colourAt(picture, x, y)));
+      const names = colours.map(([red, , blue]) =>
+        red! > 200 ? 'before' : blue! > 200 ? 'after' : 'neither',
+      );
+      expect(names).toEqual(shown);
+    });
 
-  it('runs its script under its own policy, and has its facts in a table', async () => {
-    const page = await write();
-    const dom = await run(['--dump-dom'], `${page}#30`);
-    expect(dom).toContain('style="--split: 30%');
-    expect(dom).toContain('<th>seed</th><td>7</td>');
-  });
-});
+    it('runs its script under its own policy, and has its facts in a table', async () => {
+      const page = await write();
+      const dom = await run(['--dump-dom'], `${page}#30`);
+      expect(dom).toContain('style="--split: 30%');
+      expect(dom).toContain('<th>seed</th><td>7</td>');
+    });
+  },
+);

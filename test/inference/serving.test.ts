@@ -59,7 +59,7 @@ function servedRows(): Record<string, unknown>[] {
 
 describe.sequential('while a canary runs, hndsr upscale', () => {
   it('writes nothing down before', async () => {
-    await done(0);
+    await done(0, '-o', 'before.png');
     expect(servedRows()).toEqual([]);
   }, 240_000);
 
@@ -114,7 +114,7 @@ describe.sequential('while a canary runs, hndsr upscale', () => {
     writeFileSync(path, 'damaged');
     await done(2, '--shadow');
     expect(servedRows().at(-1)).toMatchObject({ version: next, failure: 'HASH_MISMATCH', agreement: null });
-    const { code, stderr } = await upscale(3);
+    const { code, stderr } = await upscale(3, '-o', 'again.png');
     expect([code, stderr]).toEqual([1, expect.stringContaining('error HASH_MISMATCH')]);
     expect(canaryStatus(cwd, paramsOf(cwd)).evidence.canary).toMatchObject({ images: 1, failures: 1 });
     writeFileSync(path, bytes);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,8 @@ import S3rver from 's3rver';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runEtl } from '../../src/data/etl.js';
 import { silent } from '../../src/events.js';
+import { planOutputs } from '../../src/inference/plan-outputs.js';
+import { listUpscaleInputs } from '../../src/inference/upscale-inputs.js';
 import { type ImageInput, openInput } from '../../src/inputs/input.js';
 import { newProject, picture } from '../data/images.js';
 
@@ -57,6 +59,20 @@ const open = (input: string, at = endpoint): Promise<ImageInput> =>
   openInput({ cwd, input, endpoint: at, lowResolution: null, cache: join(cwd, 'cache') });
 
 describe('a bucket', () => {
+  it('is an input of upscaling: its images are fetched when their turn comes, its folders are kept', async () => {
+    const cache = join(cwd, 'cache');
+    const stdin = (async function* () {})();
+    const found = await listUpscaleInputs({ cwd, inputs: ['s3://imagery/scenes/'], endpoint, cache, stdin });
+    expect(found.images).toHaveLength(24);
+    expect(found.images[0]).toMatchObject({ path: 'a/tile_0.png', remote: true });
+    await expect(stat(cache)).rejects.toThrow(/ENOENT/);
+    await found.fetch(found.images[0]!);
+    const expected = await picture('tile_0').png().toBuffer();
+    expect((await readFile(found.images[0]!.absolute)).equals(expected)).toBe(true);
+    const options = { isFile: false, scale: '4', model: '1', output: join(cwd, 'out') };
+    expect(planOutputs(found.images, options)[0]!.output).toBe(join(cwd, 'out', 'a', 'tile_0.png'));
+  });
+
   it('is listed below its prefix, with what tiles.csv says', async () => {
     const { images, ignored } = await open('s3://imagery/scenes/');
     expect(images).toHaveLength(24);

@@ -73,6 +73,21 @@ const aWindow = fc
   .integer({ min: 1, max: 16 })
   .chain((size) => fc.record({ size: fc.constant(size), overlap: fc.integer({ min: 0, max: size - 1 }) }));
 
+/** All windows of a picture put together again, from row `from` on. */
+function blended(picture: Picture, size: number, overlap: number, from = 0): Float32Array {
+  const { width, height, bands } = picture;
+  const mosaic = new Mosaic(width, height, bands, size, overlap, from);
+  const tops = windowStarts(height, size, overlap);
+  const parts: number[] = [];
+  for (const [index, top] of tops.entries()) {
+    if (top + size <= from) continue;
+    for (const left of windowStarts(width, size, overlap))
+      mosaic.add(cut(picture, size, left, top), left, top);
+    parts.push(...mosaic.take(tops[index + 1] ?? height));
+  }
+  return Float32Array.from(parts);
+}
+
 /** The most windows that show one place of an axis. */
 function mostOver(length: number, size: number, overlap: number): number {
   const starts = windowStarts(length, size, overlap);
@@ -90,15 +105,10 @@ it('gives any picture of any size back from its own windows', () => {
       const { data } = uniform([height, width, bands], 'picture');
       if (constant) data.fill(0.7);
       const picture = { width, height, bands, data };
-      const mosaic = new Mosaic(width, height, bands, size, overlap);
-      for (const top of windowStarts(height, size, overlap)) {
-        for (const left of windowStarts(width, size, overlap)) {
-          mosaic.add(cut(picture, size, left, top), left, top);
-        }
-      }
+      const found = blended(picture, size, overlap);
       const windows = mostOver(width, size, overlap) * mostOver(height, size, overlap);
-      // Two sums, of values and of weights, and their quotient.
-      expectNumbersClose(mosaic.finish(), data, 2 * roundingOf(windows), 'the picture');
+      // A sum, and its weights.
+      expectNumbersClose(found, data, 2 * roundingOf(windows), 'the picture');
     }),
     { numRuns: 200 },
   );
@@ -109,8 +119,59 @@ it('goes from one window to the next without a step', () => {
   const mosaic = new Mosaic(24, 1, 1, size, overlap);
   mosaic.add(new Float32Array(size * size).fill(0), 0, 0);
   mosaic.add(new Float32Array(size * size).fill(1), 8, 0);
-  const row = [...mosaic.finish()];
+  const row = [...mosaic.take(1)];
   expect(row.slice(0, 8)).toEqual(Array(8).fill(0));
   expect(row.slice(16)).toEqual(Array(8).fill(1));
-  for (let index = 8; index < 16; index++) expect(row[index]).toBeCloseTo((index - 7) / 9, 6);
+  for (let index = 8; index < 16; index++) {
+    expect(row[index]).toBeCloseTo(Math.sin((Math.PI / 2) * ((index - 7.5) / 8)) ** 2, 6);
+  }
+});
+
+it('gives the same rows, to the bit, wherever it begins', () => {
+  const picture = { width: 23, height: 37, bands: 3, data: uniform([37, 23, 3], 'picture').data };
+  const whole = blended(picture, 8, 3);
+  for (const from of [1, 4, 5, 8, 20, 36]) {
+    expect(blended(picture, 8, 3, from)).toEqual(whole.slice(from * 23 * 3));
+  }
+});
+
+/** Mean step between neighbouring columns where windows begin or end, over that elsewhere. */
+function seam(data: Float32Array, width: number, edges: ReadonlySet<number>): number {
+  const sums = [0, 0];
+  const counts = [0, 0];
+  for (let index = 0; index < data.length; index++) {
+    const x = index % width;
+    if (x === 0) continue;
+    const where = edges.has(x) ? 0 : 1;
+    sums[where]! += Math.abs(data[index]! - data[index - 1]!);
+    counts[where]!++;
+  }
+  return sums[0]! / counts[0]! / (sums[1]! / counts[1]!);
+}
+
+it('leaves no seam between windows that differ: steps at their edges are as large as elsewhere, within 1 %', () => {
+  const [width, height, size] = [1600, 200, 64];
+  const { data } = uniform([height, width], 'texture');
+  const seamAt = (overlap: number): number => {
+    const mosaic = new Mosaic(width, height, 1, size, overlap);
+    const starts = windowStarts(width, size, overlap);
+    const tops = windowStarts(height, size, overlap);
+    const rows: Float32Array[] = [];
+    for (const [index, top] of tops.entries()) {
+      for (const [place, left] of starts.entries()) {
+        const window = cut({ width, height, bands: 1, data }, size, left, top);
+        // Each window is lighter or darker than the next by a quarter of the texture's range.
+        mosaic.add(
+          window.map((value) => 0.2 * value + (place % 2) * 0.05),
+          left,
+          top,
+        );
+      }
+      rows.push(mosaic.take(tops[index + 1] ?? height));
+    }
+    const all = Float32Array.from(rows.flatMap((part) => [...part]));
+    return seam(all, width, new Set(starts.flatMap((left) => [left, left + size])));
+  };
+  expect(Math.abs(seamAt(24) - 1)).toBeLessThan(0.01);
+  expect(seamAt(0)).toBeGreaterThan(1.1);
 });

@@ -123,6 +123,18 @@ describe('the values that a network sees', () => {
     });
   });
 
+  it('are those that the model was trained on, but of 8 bits', async () => {
+    const trainedRange = [0, 5000] as const;
+    const path = await putTiff(newPath(), Uint16Array.from(scaled(3, 4000)), WIDTH, HEIGHT);
+    await opened(path, { trainedRange }, async ({ groups }) =>
+      expect(groups).toMatchObject([{ low: 0, high: 5000 }]),
+    );
+    const bytes = await putTiff(newPath(), Uint8Array.from(scaled(3, 200)), WIDTH, HEIGHT);
+    await opened(bytes, { trainedRange }, async ({ groups }) =>
+      expect(groups).toMatchObject([{ low: 0, high: 255 }]),
+    );
+  });
+
   it('do not count pixels without data', async () => {
     const values = Uint16Array.from(scaled(3, 4000, 1000), (value, index) =>
       index < WIDTH * 12 * 3 ? 0 : value,

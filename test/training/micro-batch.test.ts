@@ -1,11 +1,12 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { outOfMemory } from '../../src/compute/out-of-memory.js';
 import { readCheckpoint } from '../../src/models/checkpoint.js';
 import { STAGES, type Stage } from '../../src/models/hndsr.js';
 import { metricsOf } from '../../src/store/runs.js';
 import { openStore } from '../../src/store/store.js';
-import { outOfMemory, smallerMicroBatch } from '../../src/training/memory.js';
+import { smallerMicroBatch } from '../../src/training/micro-batch.js';
 import { expectNumbersClose } from '../compute/compare.js';
 import { newProject, quickParams } from './project.js';
 import { afterStep, attempt, digests, interferedEngine, loop } from './runs.js';

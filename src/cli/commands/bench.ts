@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { BenchResult } from '../../bench/bench.js';
 import { HndsrError } from '../../errors.js';
 import { action, numberFlag } from '../context.js';
 import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
@@ -15,6 +16,7 @@ Examples:
 interface BenchFlags extends DeviceFlags {
   runs: number;
   threads?: number;
+  processes?: number;
 }
 
 const BENCHMARKS = {
@@ -131,6 +133,12 @@ function registerPipeline(bench: Command): void {
     );
 }
 
+/** What the model reaches of a product of matrices. */
+function share({ matrixGflopPerSecond, shareOfMatrix }: BenchResult): string {
+  if (matrixGflopPerSecond === undefined || shareOfMatrix === undefined) return '';
+  return `, ${(100 * shareOfMatrix).toFixed(0)} % of a product of 1024 x 1024 matrices (${matrixGflopPerSecond.toFixed(0)})`;
+}
+
 export function register(program: Command): void {
   const bench = program
     .command('bench')
@@ -144,7 +152,15 @@ export function register(program: Command): void {
   registerRegistry(bench);
   registerPipeline(bench);
   for (const [name, description] of Object.entries(BENCHMARKS)) {
-    withDeviceFlags(bench.command(name).description(description))
+    const command = withDeviceFlags(bench.command(name).description(description));
+    if (name === 'upscale') {
+      command.option(
+        '--processes <mpixels>',
+        'also time whole processes, of outputs of up to so many million pixels: 1, 16 or 256',
+        numberFlag('--processes', 1, 256, true),
+      );
+    }
+    command
       .option('--runs <count>', 'runs that are timed', numberFlag('--runs', 1, 10_000, true), 20)
       .option(
         '--threads <count>',
@@ -162,6 +178,7 @@ export function register(program: Command): void {
               runs,
               compute: computeChoice(flags),
               ...(threads === undefined ? {} : { threads }),
+              ...(flags.processes === undefined ? {} : { processes: flags.processes }),
             },
             context,
           );
@@ -169,7 +186,7 @@ export function register(program: Command): void {
           context.print(
             result,
             `${name}: median ${medianMs.toFixed(1)} ms, best ${bestMs.toFixed(1)} ms, ` +
-              `${gflopPerSecond.toFixed(0)} GFLOP/s (${engine} on ${device}, ${result.threads} threads)`,
+              `${gflopPerSecond.toFixed(0)} GFLOP/s (${engine} on ${device}, ${result.threads} threads)${share(result)}`,
           );
         }),
       );

@@ -2,14 +2,15 @@ import type { Database } from 'better-sqlite3';
 import { HndsrError } from '../../errors.js';
 import { runsAndVersions } from './1-runs-and-versions.js';
 import { tracking } from './2-tracking.js';
-import { registry } from './4-registry.js';
-import { serving } from './5-serving.js';
+import { registry } from './3-registry.js';
+import { serving } from './4-serving.js';
+import { jobs } from './5-jobs.js';
 
 /** SQL, or what has to be computed. */
 type Migration = string | ((database: Database) => void);
 
 /** Schema changes in order; the number of those applied is the file's `user_version`. Never edit one that shipped. */
-export const MIGRATIONS: Migration[] = [runsAndVersions, tracking, registry, serving];
+export const MIGRATIONS: Migration[] = [runsAndVersions, tracking, registry, serving, jobs];
 
 /**
  * Brings a database to the newest schema, in one transaction that other processes wait for. Foreign keys are checked

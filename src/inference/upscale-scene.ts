@@ -1,0 +1,199 @@
+import { passScene, passSize } from '../models/scene-pass.js';
+import type { WindowQueue } from '../models/window-queue.js';
+import { BackProjection, type RowBlock } from '../raster/back-projection.js';
+import type { Size } from '../raster/degrade.js';
+import type { OutputRows, UnitScene } from '../raster/unit-scene.js';
+import type { Target } from './target-size.js';
+import { UnitRows } from './unit-rows.js';
+import type { UpscaleJob } from './upscale-job.js';
+
+/** Of iterative back-projection: what is left of the error is then less than a level of 8 bits in the mean. */
+export const CONSISTENCY_ITERATIONS = 5;
+
+export interface SceneSettings {
+  scale: number;
+  target: Size;
+  seed: number;
+  overlap: number;
+  ensemble: number;
+  tta: boolean;
+  consistency: boolean;
+  /** Output rows that are read, restored and written at once. */
+  tile: number;
+}
+
+export function sceneSettings({ options }: UpscaleJob, target: Target, tile: number): SceneSettings {
+  const { seed, overlap, ensemble, tta, consistency } = options;
+  return { scale: target.scale, target, seed, overlap, ensemble, tta, consistency, tile };
+}
+
+/** Rows of an output that are done, as they are written. */
+export interface FinishedRows {
+  y: number;
+  count: number;
+  rows: OutputRows;
+  /** One number a pixel: the deviation between seeds, as a share of the value range; with an ensemble alone. */
+  uncertainty?: Float32Array;
+}
+
+export interface SceneRows extends FinishedRows {
+  /** The same as the model gave them: of the first group, rows x width x 3 in [0, 1]. */
+  unit: Float32Array;
+}
+
+export interface SceneContext {
+  interrupted(): boolean;
+  task: string;
+  onWindow(): void;
+  /** Milliseconds of reading, blending and restoring. */
+  onPhase?(phase: 'decode' | 'restore', milliseconds: number): void;
+}
+
+/** How many windows a scene takes from a row on. */
+export function windowCount(target: Size, size: number, overlap: number, from = 0): number {
+  const { rows, across } = passSize(target, size, Math.min(overlap, size - 1), from);
+  return rows.length * across;
+}
+
+/**
+ * Upscales a scene from row `from` of the output on, which changes no row after it.
+ * @param take gets the rows from the top down
+ * @throws HndsrError INTERRUPTED, INPUT_INVALID; what `take` throws
+ */
+export async function upscaleScene(
+  scene: UnitScene,
+  queue: WindowQueue,
+  settings: SceneSettings,
+  from: number,
+  context: SceneContext,
+  take: (rows: SceneRows) => Promise<void>,
+): Promise<void> {
+  const { target, tile, scale, consistency, tta, ensemble } = settings;
+  const low = new UnitRows(scene, Math.max(1, Math.ceil(tile / scale)), (milliseconds) =>
+    context.onPhase?.('decode', milliseconds),
+  );
+  const projections = consistency
+    ? scene.groups.map(
+        (_, group) =>
+          new BackProjection(
+            {
+              width: low.width,
+              height: low.height,
+              rows: async (begin, end) => (await low.rows(begin, end))[group]!,
+            },
+            target,
+            3,
+            CONSISTENCY_ITERATIONS,
+            tile,
+            from,
+          ),
+      )
+    : [];
+  const finished = new RowJoiner(scene, settings, from, context, take);
+  const begin = projections[0]?.begin ?? from;
+  await passScene(
+    low,
+    queue,
+    { ...settings, turns: tta, withOperator: false, ...(begin > 0 && { from: begin }) },
+    context,
+    async ({ y, count, groups }) => {
+      if (ensemble > 1)
+        finished.addUncertainty(
+          y,
+          groups.map(({ deviation }) => deviation!),
+        );
+      if (projections.length === 0) finished.addRows(groups.map(({ model }) => model));
+      for (const blocks of await blocksOf(
+        projections,
+        groups.map(({ model }) => model),
+      ))
+        finished.addRows(blocks);
+      await finished.flush(false);
+      low.release(
+        Math.min(...projections.map(({ lowBegin }) => lowBegin), releasable(low, target, y + count)),
+      );
+    },
+  );
+  await finished.flush(true);
+}
+
+/** Rows of the input that windows at row `y` of the output and below do not need. */
+function releasable(low: Size, target: Size, y: number): number {
+  const perRow = low.height / target.height;
+  return Math.max(0, Math.floor(y * perRow) - 4);
+}
+
+/** What comes out of the back-projections, the same rows of every group together. */
+async function blocksOf(projections: BackProjection[], models: Float32Array[]): Promise<Float32Array[][]> {
+  const found: RowBlock[][] = [];
+  for (const [index, projection] of projections.entries()) found.push(await projection.push(models[index]!));
+  return (found[0] ?? []).map((_, block) => found.map((blocks) => blocks[block]!.data));
+}
+
+/** Rows of every group and of the uncertainty, which may come later or sooner, put together and restored. */
+class RowJoiner {
+  private groups: Float32Array[];
+  private uncertainty = new Float32Array(0);
+
+  constructor(
+    private readonly scene: UnitScene,
+    private readonly settings: SceneSettings,
+    private next: number,
+    private readonly context: SceneContext,
+    private readonly take: (rows: SceneRows) => Promise<void>,
+  ) {
+    this.groups = scene.groups.map(() => new Float32Array(0));
+  }
+
+  addRows(groups: readonly Float32Array[]): void {
+    this.groups = this.groups.map((rows, index) => joined(rows, groups[index]!));
+  }
+
+  /** @param y of the first row; rows above those that are wanted are left out */
+  addUncertainty(y: number, deviations: readonly Float32Array[]): void {
+    const { width } = this.settings.target;
+    const all = meanDeviation(deviations);
+    const skipped = Math.max(0, this.next + this.uncertainty.length / width - y);
+    this.uncertainty = joined(this.uncertainty, all.subarray(skipped * width));
+  }
+
+  /** Restores and gives what makes a whole tile, or, at the end, what is left. */
+  async flush(all: boolean): Promise<void> {
+    const { target, tile, ensemble } = this.settings;
+    const rowLength = target.width * 3;
+    for (;;) {
+      const there = this.groups[0]!.length / rowLength;
+      const count = Math.min(tile, there);
+      if (count === 0 || (!all && there < tile)) return;
+      const groups = this.groups.map((rows) => rows.subarray(0, count * rowLength));
+      const window = { x: 0, y: this.next, width: target.width, height: count };
+      const began = performance.now();
+      const rows = await this.scene.restore(groups, target, window);
+      this.context.onPhase?.('restore', performance.now() - began);
+      const uncertainty = this.uncertainty.slice(0, count * target.width);
+      const unit = groups[0]!;
+      await this.take({ y: this.next, count, rows, unit, ...(ensemble > 1 && { uncertainty }) });
+      this.groups = this.groups.map((kept) => kept.slice(count * rowLength));
+      this.uncertainty = this.uncertainty.slice(count * target.width);
+      this.next += count;
+    }
+  }
+}
+
+function joined(first: Float32Array, second: Float32Array): Float32Array<ArrayBuffer> {
+  const both = new Float32Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
+/** Of the bands of all groups, their root mean square: one number a pixel. */
+function meanDeviation(groups: readonly Float32Array[]): Float32Array {
+  const pixels = new Float32Array(groups[0]!.length / 3);
+  for (let pixel = 0; pixel < pixels.length; pixel++) {
+    let squares = 0;
+    for (const rows of groups) for (let band = 0; band < 3; band++) squares += rows[pixel * 3 + band]! ** 2;
+    pixels[pixel] = Math.sqrt(squares / (3 * groups.length));
+  }
+  return pixels;
+}
