@@ -60,7 +60,7 @@ describe('a folder', () => {
     expect(sent.bytes).toBe(filesIn(remote).reduce((sum, path) => sum + statSync(path).size, 0));
     expect(await push({ cwd: project.cwd, remote })).toMatchObject({ transferred: 0, bytes: 0, present: 5 });
     const other = await clone();
-    expect(await fetch({ cwd: other.cwd, remote })).toMatchObject({ transferred: 3 });
+    expect(await fetch({ cwd: other.cwd, remote })).toMatchObject({ transferred: 3, present: 0 });
     await expect(stat(join(other.cwd, 'out'))).rejects.toThrow('ENOENT');
     expect((await pull({ cwd: other.cwd, remote })).restored).toEqual(['out', 'used.txt']);
     expect(await other.read('out/deep/b')).toBe('content\n');
@@ -126,6 +126,22 @@ describe('a folder', () => {
     });
     await expect(stat(objectWith(join(other.cwd, '.hndsr'), 'content\n'))).resolves.toBeDefined();
   });
+});
+
+it('several stages at once may ask for the same bytes', async () => {
+  await project.write(
+    'pipeline.yaml',
+    `stages: {${[1, 2, 3, 4].map((n) => `s${n}: {cmd: "cp in.txt ${n}; echo >> trace", deps: [in.txt], outs: ['${n}']}`).join(', ')}}`,
+  );
+  await project.repro();
+  await push({ cwd: project.cwd, remote, runCache: true });
+  const other = await Project.create({
+    'pipeline.yaml': `cache: {remote: ${JSON.stringify(remote)}}\n${await project.read('pipeline.yaml')}`,
+    'in.txt': FILES['in.txt'],
+  });
+  const { code, stderr, stdout } = await other.run('repro', '-j', '4', '--pull');
+  expect(code, stderr).toBe(0);
+  expect(stdout).toContain('4 restored');
 });
 
 describe('pull', () => {

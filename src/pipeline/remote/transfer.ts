@@ -36,6 +36,8 @@ export function recordKey(fingerprint: string): string {
 /** Moves objects and records of runs between a project's cache and a remote: each whole and checked, or not at all. */
 export class Transfer implements RunSource {
   readonly counts: TransferCounts = { transferred: 0, bytes: 0, present: 0 };
+  /** Whether each object that was asked for is in the cache then: several runs, at once, may ask for the same. */
+  private readonly receiving = new Map<string, Promise<boolean>>();
   private done = 0;
   private total = 0;
 
@@ -153,10 +155,20 @@ export class Transfer implements RunSource {
   private async receiveObjects(hashes: readonly string[]): Promise<string[]> {
     const lacking: string[] = [];
     await this.each(hashes, async (sha256) => {
-      if (existsSync(objectPath(this.cwd, sha256))) this.counts.present += 1;
-      else if (!(await this.receiveObject(sha256))) lacking.push(sha256);
+      let receiving = this.receiving.get(sha256);
+      if (receiving === undefined) {
+        receiving = this.receiveUnlessThere(sha256);
+        this.receiving.set(sha256, receiving);
+      }
+      if (!(await receiving)) lacking.push(sha256);
     });
     return lacking;
+  }
+
+  private async receiveUnlessThere(sha256: string): Promise<boolean> {
+    if (!existsSync(objectPath(this.cwd, sha256))) return this.receiveObject(sha256);
+    this.counts.present += 1;
+    return true;
   }
 
   private async receiveObject(sha256: string): Promise<boolean> {
