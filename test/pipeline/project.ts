@@ -113,10 +113,10 @@ export class Run {
   }
 }
 
-/** Waits until `condition` holds, and fails after 20 s. */
+/** Waits until `condition` holds, and fails after 45 s. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = performance.now() + 20_000; !(await condition()); await sleep(10)) {
-    if (performance.now() > deadline) throw new Error(`not so within 20 s: ${condition}`);
+  for (const deadline = performance.now() + 45_000; !(await condition()); await sleep(10)) {
+    if (performance.now() > deadline) throw new Error(`not so within 45 s: ${condition}`);
   }
 }
 

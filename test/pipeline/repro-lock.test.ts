@@ -72,11 +72,11 @@ describe('two repros in one folder', () => {
     expect(existsSync(join(project.cwd, '.hndsr', 'repro.lock'))).toBe(false);
   });
 
-  it('of many at once each runs to its end, one after the other', async () => {
+  it('of several at once each runs to its end, one after the other', async () => {
     await project.write('go', '');
     await project.replace('pipeline.yaml', 'outs: [held.txt]', 'outs: [held.txt], always_changed: true');
     await project.replace('pipeline.yaml', 'echo >> began', 'mkdir alone && sleep 0.1 && rmdir alone');
-    const runs = Array.from({ length: 5 }, () => project.spawn('repro', '--wait'));
-    expect(await Promise.all(runs.map(({ ended }) => ended))).toEqual([0, 0, 0, 0, 0]);
+    const runs = Array.from({ length: 3 }, () => project.spawn('repro', '--wait'));
+    expect(await Promise.all(runs.map(({ ended }) => ended))).toEqual([0, 0, 0]);
   });
 });

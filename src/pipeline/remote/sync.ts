@@ -145,16 +145,7 @@ export async function openRunSource(
   const remote = await openRemote(pipeline.cwd, remoteOf(pipeline, choice));
   const outputs = new OutputStore(pipeline.cwd, hasher);
   const transfer = new Transfer(pipeline.cwd, remote, hasher, outputs, context, 'fetch');
-  // One after the other: runs of stages side by side may share objects.
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    fetchRun: (fingerprint) => {
-      const next = last.then(() => transfer.fetchRun(fingerprint));
-      last = next.catch(() => {});
-      return next;
-    },
-    close: () => remote.close(),
-  };
+  return { fetchRun: (fingerprint) => transfer.fetchRun(fingerprint), close: () => remote.close() };
 }
 
 async function receive({ transfer, locked, lock, remote }: Sync, { runCache }: SyncOptions): Promise<void> {
