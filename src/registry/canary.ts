@@ -125,7 +125,9 @@ export async function stepCanary(options: CanaryOptions): Promise<CanaryStep> {
   try {
     const step = store.write((): CanaryStep => {
       const report = reportOf(store, requireCanary(store), params);
-      return { ...report, outcome: decide(store, report, options) };
+      const outcome = decide(store, report, options);
+      // As it stands now; the evidence is that which it was decided on.
+      return { ...report, canary: latestCanary(store)!, outcome };
     });
     if (step.outcome !== 'promoted') return step;
     const { id, version } = step.canary;

@@ -128,7 +128,7 @@ describe('registry canary step', () => {
     expect(waiting.verdict.findings[0]).toBe(`canary at this share has ${IMAGES - 1} of ${IMAGES} images`);
     for (const percent of [30, 50]) {
       serve(next, IMAGES);
-      expect(await stepCanary(options())).toMatchObject({ outcome: 'raised' });
+      expect(await stepCanary(options())).toMatchObject({ outcome: 'raised', canary: { percent } });
       expect(canaryStatus(cwd, paramsOf(cwd))).toMatchObject({ canary: { percent }, serving: true });
       // What was served at the share before does not count for this one.
       expect(await stepCanary(options())).toMatchObject({ outcome: 'waiting' });

@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
 import { loadParams } from '../../../config/params.js';
+import type { CanaryReport, CanaryStep } from '../../../registry/canary.js';
+import type { Side } from '../../../registry/canary-evidence.js';
+import type { Canary } from '../../../store/serving.js';
 import { action, type CliContext, collect, numberFlag } from '../../context.js';
 import { table } from '../../render/table.js';
 import { type ActorFlags, actorOf, VERSION_HELP } from './shared.js';
@@ -81,41 +84,14 @@ async function optionsOf(context: CliContext, { actor, reason, set }: CanaryFlag
   };
 }
 
-interface CanaryLike {
-  version: number;
-  production: number;
-  percent: number;
-  status: string;
-}
-
-const OUTCOMES: Record<string, (canary: CanaryLike) => string> = {
+const OUTCOMES: Record<CanaryStep['outcome'], (canary: Canary) => string> = {
   raised: ({ version, percent }) => `version ${version} serves ${percent} % of the inputs now`,
   promoted: ({ version }) => `version ${version} is in production`,
   'rolled-back': ({ version }) => `version ${version} was rolled back: it is worse than production`,
   waiting: ({ version, percent }) => `version ${version} stays at ${percent} %: more images are needed`,
 };
 
-interface SideLike {
-  version: number;
-  images: number;
-  failures: number;
-  tiles: number;
-  seconds: { p50: number; p95: number; p99: number } | null;
-  consistency: number | null;
-}
-
-interface ReportLike {
-  canary: CanaryLike;
-  serving: boolean;
-  evidence: {
-    production: SideLike;
-    canary: SideLike;
-    shadow: { images: number; failures: number; agreement: number | null } | null;
-  };
-  verdict: { decision: string; findings: string[] };
-}
-
-function statusLines({ canary, serving, evidence, verdict }: ReportLike): string[] {
+function statusLines({ canary, serving, evidence, verdict }: CanaryReport): string[] {
   const { version, production, percent, status } = canary;
   const state = serving
     ? `serves ${percent} % of the inputs`
@@ -138,10 +114,7 @@ function statusLines({ canary, serving, evidence, verdict }: ReportLike): string
   ];
 }
 
-function sideRow(
-  name: string,
-  { version, images, failures, tiles, seconds, consistency }: SideLike,
-): string[] {
+function sideRow(name: string, { version, images, failures, tiles, seconds, consistency }: Side): string[] {
   const times =
     seconds === null ? ['-', '-', '-'] : [seconds.p50, seconds.p95, seconds.p99].map((one) => one.toFixed(2));
   const counts = [version, images, failures, tiles].map(String);
