@@ -113,12 +113,12 @@ function refusedHeader({ main, pages }: Directories, limits: SceneLimits): Refus
       detail: `its pixels are ${unread[0]} colours; grey, RGB or bands are read`,
     };
   }
-  const bits = new Set(Array.from({ length: bands }, (_, band) => main.getBitsPerSample(band)));
+  const bits = new Set(Array.from({ length: bands }, (_, band) => main.getBitsPerSample(band) || 1));
   const formats = new Set(Array.from({ length: bands }, (_, band) => main.getSampleFormat(band)));
   if (bits.size !== 1 || formats.size !== 1 || dtypeOf(main) === undefined) {
     return {
       refused: 'unsupported-depth',
-      detail: `its samples have ${[...bits].join(' and ')} bits; 8, 16, 32 or 64 are read`,
+      detail: `its bits per sample are ${[...bits].join(' and ')}; 8, 16, 32 or 64 are read`,
     };
   }
   return undefined;
