@@ -254,6 +254,18 @@ describe('a TIFF', () => {
     });
   });
 
+  it.each([
+    ['of one bit a sample', { bitdepth: 1 as const }, 'b-w', 'its bits per sample are 1; 8, 16, 32 or 64'],
+    ['of printing colours', {}, 'cmyk', 'its pixels are separated colours; grey, RGB or bands are read'],
+  ])('%s is refused by name', async (_, options, colours, detail) => {
+    const pixels = sharp(Buffer.from(noise(16 * 16 * 3, 255)), raw(16, 16, 3));
+    const bytes = await pixels.toColourspace(colours).tiff(options).toBuffer();
+    expect(await openScene({ bytes }, LIMITS)).toMatchObject({
+      refused: 'unsupported-depth',
+      detail: expect.stringContaining(detail),
+    });
+  });
+
   it('of several pages is refused, one with overviews is not', async () => {
     const page = sharp(Buffer.from(noise(300 * 200 * 3, 255)), raw(300, 200, 3));
     const pyramid = await page

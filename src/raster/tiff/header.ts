@@ -132,7 +132,7 @@ function refusedPixels(image: GeoTIFFImage): Refusal | undefined {
   if (bits.size !== 1 || formats.size !== 1 || dtypeOf(image) === undefined) {
     return {
       refused: 'unsupported-depth',
-      detail: `its samples have ${[...bits].join(' and ')} bits; 8, 16, 32 or 64 are read`,
+      detail: `its bits per sample are ${[...bits].join(' and ')}; 8, 16, 32 or 64 are read`,
     };
   }
   return undefined;
