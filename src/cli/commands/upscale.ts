@@ -12,7 +12,7 @@ Examples:
   hndsr upscale scene.png -o sharp.png --strength 0        the operator's answer alone: fastest, highest PSNR
   hndsr upscale scene.png -o larger.png --scale 2.5 --model 1
   hndsr upscale scenes -o geotiffs -f tif                  a folder of them, to GeoTIFFs
-  hndsr upscale -i scene.png -o sure.png -n 0.3 --ensemble 2 --tta --consistency`;
+  hndsr upscale -i scene.png -o sure.png -n 0.3 --ensemble 2 --consistency`;
 
 /** Of a table: the files that failed always, of the others so many. */
 const MOST_ROWS = 40;

@@ -1,0 +1,80 @@
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Spool } from '../../src/inference/spool.js';
+import type { SceneRows } from '../../src/inference/upscale-scene.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hndsr-spool-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const PARTS: SceneRows[] = [
+  { y: 0, count: 2, rows: { samples: Uint16Array.of(1, 2, 3, 65_535), mask: Uint8Array.of(1, 0, 1) } },
+  { y: 2, count: 1, rows: { samples: Uint16Array.of(7, 8) } },
+  { y: 3, count: 3, rows: { samples: Uint16Array.of(9) }, uncertainty: Float32Array.of(0.25, -1) },
+];
+
+const path = (): string => join(folder, 'jobs', 'one.rows');
+
+async function written(key = 'key'): Promise<void> {
+  const spool = await Spool.open(path(), key);
+  for (const part of PARTS) await spool.add(part);
+  await spool.close();
+}
+
+async function replayed(key = 'key'): Promise<{ parts: SceneRows[]; next: number; spool: Spool }> {
+  const spool = await Spool.open(path(), key);
+  const parts: SceneRows[] = [];
+  const next = await spool.replay(async (rows) => void parts.push(rows));
+  return { parts, next, spool };
+}
+
+it('gives back what it was given, and says with which row to go on', async () => {
+  await written();
+  const { parts, next, spool } = await replayed();
+  expect(parts).toEqual(PARTS);
+  expect(next).toBe(6);
+  await spool.remove();
+  expect(existsSync(path())).toBe(false);
+});
+
+it('forgets a part that was cut off at any byte or damaged, and goes on behind the one before', async () => {
+  await written();
+  const whole = readFileSync(path());
+  for (let length = 0; length < whole.length; length += 13) {
+    writeFileSync(path(), whole.subarray(0, length));
+    const { parts, next, spool } = await replayed();
+    expect(parts).toEqual(PARTS.slice(0, parts.length));
+    expect(parts.length).toBeLessThan(3);
+    for (const part of PARTS.slice(parts.length)) await spool.add(part);
+    await spool.close();
+    expect(next).toBe(PARTS[parts.length]!.y);
+    expect(readFileSync(path())).toEqual(whole);
+  }
+  const damaged = Buffer.from(whole);
+  damaged[whole.length - 3]! ^= 1;
+  writeFileSync(path(), damaged);
+  const { parts, spool } = await replayed();
+  expect(parts).toEqual(PARTS.slice(0, 2));
+  await spool.close();
+});
+
+it('takes nothing that was made with other settings', async () => {
+  await written('other');
+  appendFileSync(path(), 'more');
+  const { parts, next, spool } = await replayed();
+  expect([parts, next]).toEqual([[], 0]);
+  await spool.close();
+  expect(statSync(path()).size).toBe(0);
+});
