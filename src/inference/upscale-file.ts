@@ -53,7 +53,7 @@ export async function upscaleFile(planned: PlannedOutput, job: UpscaleJob): Prom
   const inputSha256 = await hashOfFile(planned.input.absolute);
   const choice = job.choose(planned, inputSha256);
   const served = await job.observe(choice, inputSha256, async () => job.serve(choice.version));
-  const scene = await openUnitScene(planned.input.absolute, job.options.scene);
+  const scene = await openUnitScene(planned.input.absolute, job.sceneOptions(choice.version));
   try {
     const target = targetSize(scene.header, job.options.target, planned.input.path);
     checkFormat({ format: planned.format, size: target, source: scene });

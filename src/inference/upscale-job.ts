@@ -4,9 +4,10 @@ import { stateFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { Budget } from '../pool.js';
-import type { UnitScene } from '../raster/unit-scene.js';
+import type { UnitScene, UnitSceneOptions } from '../raster/unit-scene.js';
 import { type FileChange, finishedOutput, jobFile, updateJobFile } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
+import { getVersion } from '../store/versions.js';
 import { namesOf, shortName } from './file-names.js';
 import { JobProgress } from './job-progress.js';
 import type { Phase, PhaseTimes } from './phase-times.js';
@@ -97,6 +98,12 @@ export class UpscaleJob {
       return choice;
     const isServing = begun.version === canary.version || begun.version === canary.production;
     return isServing ? { ...choice, version: begun.version } : choice;
+  }
+
+  /** How scenes are read for a version: in the value range that it was trained on, unless another one is named. */
+  sceneOptions(version: number): UnitSceneOptions {
+    const range = getVersion(this.store, version)?.signature?.valueRange ?? null;
+    return { ...this.options.scene, ...(range !== null && { trainedRange: range }) };
   }
 
   /** @throws HndsrError STORE_INVALID, SIGNATURE_REQUIRED, SIGNATURE_INVALID */

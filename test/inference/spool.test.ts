@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Spool } from '../../src/inference/spool.js';
-import type { SceneRows } from '../../src/inference/upscale-scene.js';
+import type { FinishedRows } from '../../src/inference/upscale-scene.js';
 
 let folder: string;
 beforeEach(() => {
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const PARTS: SceneRows[] = [
+const PARTS: FinishedRows[] = [
   { y: 0, count: 2, rows: { samples: Uint16Array.of(1, 2, 3, 65_535), mask: Uint8Array.of(1, 0, 1) } },
   { y: 2, count: 1, rows: { samples: Uint16Array.of(7, 8) } },
   { y: 3, count: 3, rows: { samples: Uint16Array.of(9) }, uncertainty: Float32Array.of(0.25, -1) },
@@ -33,9 +33,9 @@ async function written(key = 'key'): Promise<void> {
   await spool.close();
 }
 
-async function replayed(key = 'key'): Promise<{ parts: SceneRows[]; next: number; spool: Spool }> {
+async function replayed(key = 'key'): Promise<{ parts: FinishedRows[]; next: number; spool: Spool }> {
   const spool = await Spool.open(path(), key);
-  const parts: SceneRows[] = [];
+  const parts: FinishedRows[] = [];
   const next = await spool.replay(async (rows) => void parts.push(rows));
   return { parts, next, spool };
 }

@@ -159,6 +159,28 @@ describe('hndsr inspect', { timeout: 180_000 }, () => {
     },
   );
 
+  it('reads other than 8 bits in the range of values that the version was trained on', async () => {
+    const trained = await tinyRegistry(params);
+    const store = openStore(trained);
+    store.database
+      .prepare('UPDATE versions SET signature = ?')
+      .run(JSON.stringify({ bands: null, valueRange: [500, 4500], scales: [4] }));
+    store.close();
+    const values = Uint16Array.from(waves(6, 5, 3), (value) => Math.round(1000 + value * 3000));
+    await putTiff(join(trained, 'deep.tif'), values, 6, 5, {});
+    const ranges = async (options: Partial<UpscaleOptions>): Promise<unknown> => {
+      const job = { inputs: ['deep.tif'], output: 'deep', overwrite: true, ...options };
+      await upscaleJob(tinyUpscale(trained, params, job), silent);
+      return (await inspect(trained, join('deep', 'deep.tif'))).provenance!.settings.ranges;
+    };
+    expect(await ranges({})).toEqual([500, 4500]);
+    const limits = tinyUpscale(trained, params, {}).scene;
+    expect(await ranges({ scene: { ...limits, scaling: { kind: 'range', low: 0, high: 9000 } } })).toEqual([
+      0, 9000,
+    ]);
+    rmSync(trained, { recursive: true });
+  });
+
   it('ends with exit code 3 where the registry has another model, or none, of that version', async () => {
     const other = await tinyRegistry(params);
     const store = openStore(other);
