@@ -1,12 +1,14 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { gc } from '../../src/pipeline/gc.js';
 import { Lock } from '../../src/pipeline/lock.js';
 import { recordedRuns, runRecordPath } from '../../src/pipeline/run-cache.js';
-import { storeObject } from '../../src/store/objects.js';
+import { objectPath, storeObject } from '../../src/store/objects.js';
+import { recordCheckpoint, setKept, startRun } from '../../src/store/runs.js';
 import { openStore } from '../../src/store/store.js';
+import { insertVersion } from '../../src/store/versions.js';
 import { Project } from './project.js';
 
 const KILO = 1000;
@@ -110,23 +112,40 @@ it('never removes what the lock needs, whatever the budget', async () => {
 });
 
 it('never removes what a registered version or a kept run needs', async () => {
-  await project.write('a-file', 'a'.repeat(1000));
-  const { sha256, size } = await storeObject(project.cwd, join(project.cwd, 'a-file'));
+  const storeLetter = async (letter: string) => {
+    await project.write(`${letter}-file`, letter.repeat(1000));
+    return storeObject(project.cwd, join(project.cwd, `${letter}-file`));
+  };
+  const registered = await storeLetter('a');
+  const kept = await storeLetter('k');
+  const released = await storeLetter('r');
   const store = openStore(project.cwd);
   try {
-    const columns = [
-      'stage',
-      'created_at',
-      'actor',
-      'scale',
-      'metrics',
-      'dataset_fingerprint',
-      'code_version',
-      'content',
-    ];
-    const values = ["'dev'", "'2026-01-01'", "'t'", '4', "'{}'", "'f'", "'1'", "'x'"];
-    store.database.exec(`INSERT INTO versions (${columns.join()}) VALUES (${values.join()})`);
-    store.database.exec(`INSERT INTO artifacts VALUES (1, 'model', '${sha256}', ${size})`);
+    insertVersion(store, {
+      actor: 'tester',
+      scale: 4,
+      metrics: {},
+      datasetFingerprint: 'f',
+      codeVersion: '1',
+      gitCommit: null,
+      artifacts: [{ role: 'model', ...registered }],
+    });
+    for (const [run, { sha256 }] of [kept, released].entries()) {
+      const id = startRun(store, {
+        ...{
+          stage: 'autoencoder',
+          seed: 1,
+          engine: 'onnx',
+          device: 'cpu',
+          engineReason: 'it is there',
+          params: {},
+        },
+        ...{ datasetFingerprint: 'f', codeVersion: '1', versions: {}, gitCommit: null, gitDirty: null },
+        resumedFrom: null,
+      });
+      recordCheckpoint(store, id, { path: 'best.safetensors', sha256, step: 1, kind: 'best' });
+      setKept(store, id, run === 0);
+    }
   } finally {
     store.close();
   }
@@ -134,7 +153,8 @@ it('never removes what a registered version or a kept run needs', async () => {
   await gc({ cwd: project.cwd, maxBytes: 0 });
   // The run `a` made the same bytes as the version has; `b` is gone.
   expect(left()).toEqual(['a', 'c']);
-  expect(objects()).toBe(2);
+  const isThere = ({ sha256 }: { sha256: string }): boolean => existsSync(objectPath(project.cwd, sha256));
+  expect([registered, kept, released].map(isThere)).toEqual([true, true, false]);
 });
 
 it('spares what is being stored now by another command', async () => {
