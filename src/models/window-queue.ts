@@ -85,7 +85,9 @@ export class WindowQueue {
     };
   }
 
+  /** Windows that wait are not run any more; a batch that runs is waited for. */
   async dispose(): Promise<void> {
+    for (const { reject } of this.waiting.splice(0)) reject(new Error('the queue of windows was closed'));
     for (const runner of this.runners) await runner.dispose();
   }
 

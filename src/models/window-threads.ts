@@ -9,6 +9,9 @@ import type { WindowAssignment, WindowReply, WindowRequest } from './window-thre
  */
 export class WindowThread implements WindowRunner {
   times: BatchTimes = { operator: 0, sampler: 0, decoder: 0 };
+  /** What was asked last. */
+  private asked: Promise<unknown> = Promise.resolve();
+  private endedWith: number | undefined;
   private wanted: { resolve(reply: WindowReply): void; reject(error: unknown): void } | undefined;
 
   private constructor(
@@ -56,16 +59,21 @@ export class WindowThread implements WindowRunner {
   }
 
   async dispose(): Promise<void> {
-    // An engine's native threads must be gone before its thread is ended.
-    if (this.wanted === undefined) await this.ask({ kind: 'dispose' }).catch(() => {});
+    // A thread that ends within a call into an engine takes the process with it: that call, and the engine's native
+    // threads, must be gone before.
+    await this.asked.catch(() => {});
+    await this.ask({ kind: 'dispose' }).catch(() => {});
     await this.worker.terminate();
   }
 
   private ask(request: WindowRequest): Promise<WindowReply> {
-    return new Promise((resolve, reject) => {
+    if (this.endedWith !== undefined) return Promise.reject(ended(this.endedWith));
+    const asked = new Promise<WindowReply>((resolve, reject) => {
       this.wanted = { resolve, reject };
       this.worker.postMessage(request);
     });
+    this.asked = asked;
+    return asked;
   }
 
   private listen(): void {
@@ -78,7 +86,10 @@ export class WindowThread implements WindowRunner {
       settle(({ resolve, reject }) => (reply.kind === 'error' ? reject(reviveError(reply)) : resolve(reply))),
     );
     this.worker.on('error', (error) => settle(({ reject }) => reject(error)));
-    this.worker.on('exit', (code) => settle(({ reject }) => reject(ended(code))));
+    this.worker.on('exit', (code) => {
+      this.endedWith = code;
+      settle(({ reject }) => reject(ended(code)));
+    });
   }
 }
 

@@ -48,9 +48,9 @@ describe.sequential('the whole job, as processes', () => {
 
   it('says why a stage is out of date after a change of one number', async () => {
     const text = readFileSync(path('params.yaml'), 'utf8');
-    writeFileSync(path('params.yaml'), text.replace('strength: 0.2', 'strength: 0.5'));
+    writeFileSync(path('params.yaml'), text.replace('strength: 0.1', 'strength: 0.5'));
     const { stdout } = await hndsr(cwd, 'status');
-    expect(stdout).toMatch(/evaluate[\s\S]*sampling\.strength[\s\S]*0\.2[\s\S]*0\.5/);
+    expect(stdout).toMatch(/evaluate[\s\S]*sampling\.strength[\s\S]*0\.1[\s\S]*0\.5/);
     writeFileSync(path('params.yaml'), text);
     expect((await hndsr(cwd, 'status', '--json')).stdout).not.toContain('"upToDate": false');
   });

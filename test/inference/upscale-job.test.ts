@@ -158,45 +158,52 @@ describe('a job as a process', () => {
     writeFileSync(join(cwd, 'params.yaml'), readFileSync(join(ROOT, 'params.yaml')));
   });
 
-  it('that was killed goes on where it was, to the same bytes', async () => {
-    await writeScene(join(cwd, 'a.png'), 30, 150, 'a');
-    const words = [
-      'upscale',
-      'a.png',
-      '--model',
-      '1',
-      '--steps',
-      '2',
-      '-t',
-      '32',
-      '--eta',
-      '0.5',
-      '-S',
-      'upscale.overlap=4',
-    ];
-    const killed = execa(process.execPath, [PROGRAM, '-C', cwd, ...words, '-o', 'killed.png'], {
-      reject: false,
-    });
-    const deadline = Date.now() + 60_000;
-    const spooled = (): number => {
-      const folder = join(cwd, '.hndsr', 'jobs', '1');
-      if (!existsSync(folder)) return 0;
-      const rows = readdirSync(folder).filter((name) => name.endsWith('.rows'));
-      return rows.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
-    };
-    while (spooled() < 30_000 && Date.now() < deadline) await new Promise((done) => setTimeout(done, 5));
-    killed.kill('SIGKILL');
-    await killed;
-    expect(existsSync(join(cwd, 'killed.png'))).toBe(false);
-    const shown = JSON.parse((await hndsr(cwd, 'jobs', 'show', '1', '--json')).stdout);
-    expect(shown).toMatchObject({ status: 'abandoned', files: [{ status: 'running', input: 'a.png' }] });
-    const retried = await hndsr(cwd, 'jobs', 'retry', '1');
-    expect([retried.code, retried.stdout]).toEqual([0, expect.stringContaining('120x600')]);
-    expect((await hndsr(cwd, ...words, '-o', 'whole.png', '-j', '1:2:1', '--batch', '5')).code).toBe(0);
-    expect(bytesOf('killed.png')).toEqual(bytesOf('whole.png'));
-    expect(temporaryFiles(cwd)).toEqual([]);
-    expect(spooled()).toBe(0);
-  }, 120_000);
+  it.each([
+    ['killed', 'SIGKILL', undefined, { status: 'abandoned', files: [{ status: 'running', input: 'a.png' }] }],
+    ['interrupted', 'SIGINT', 130, { status: 'interrupted', files: [{ status: 'waiting', input: 'a.png' }] }],
+  ] as const)(
+    'that was %s goes on where it was, to the same bytes',
+    async (_, signal, code, state) => {
+      await writeScene(join(cwd, 'a.png'), 30, 150, 'a');
+      const words = [
+        'upscale',
+        'a.png',
+        '--model',
+        '1',
+        '--steps',
+        '2',
+        '-t',
+        '32',
+        '--eta',
+        '0.5',
+        '-S',
+        'upscale.overlap=4',
+      ];
+      const killed = execa(process.execPath, [PROGRAM, '-C', cwd, ...words, '-o', 'killed.png'], {
+        reject: false,
+      });
+      const deadline = Date.now() + 60_000;
+      const spooled = (): number => {
+        const folder = join(cwd, '.hndsr', 'jobs', '1');
+        if (!existsSync(folder)) return 0;
+        const rows = readdirSync(folder).filter((name) => name.endsWith('.rows'));
+        return rows.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+      };
+      while (spooled() < 30_000 && Date.now() < deadline) await new Promise((done) => setTimeout(done, 5));
+      killed.kill(signal);
+      expect((await killed).exitCode).toBe(code);
+      expect(existsSync(join(cwd, 'killed.png'))).toBe(false);
+      const shown = JSON.parse((await hndsr(cwd, 'jobs', 'show', '1', '--json')).stdout);
+      expect(shown).toMatchObject(state);
+      const retried = await hndsr(cwd, 'jobs', 'retry', '1');
+      expect([retried.code, retried.stdout]).toEqual([0, expect.stringContaining('120x600')]);
+      expect((await hndsr(cwd, ...words, '-o', 'whole.png', '-j', '1:2:1', '--batch', '5')).code).toBe(0);
+      expect(bytesOf('killed.png')).toEqual(bytesOf('whole.png'));
+      expect(temporaryFiles(cwd)).toEqual([]);
+      expect(spooled()).toBe(0);
+    },
+    120_000,
+  );
 
   it('takes a list on stdin, writes a table, and ends with 1 where an image failed', async () => {
     await writeScene(join(cwd, 'a.png'), 9, 7, 'a');
