@@ -74,36 +74,38 @@ interface Job {
  * of params.yaml
  */
 export async function runEtl(options: EtlOptions, context: JobContext): Promise<EtlResult> {
+  const makers = new TileMakerPool(options.threads ?? availableParallelism());
+  try {
+    // Where nothing was made before there will be work: the threads get ready while params and input are read.
+    if (!WorkState.isThere(options.cwd)) makers.prepare();
+    return await etl(options, makers, context);
+  } finally {
+    await makers.stop();
+  }
+}
+
+async function etl(options: EtlOptions, makers: TileMakerPool, context: JobContext): Promise<EtlResult> {
   const { cwd } = options;
   const params = loadParams(cwd, options.overrides);
   const wanted = datasetFolder(cwd, options.output ?? params.data.output);
   // Behind a link it is the folder that is replaced, not the link.
   const output = await realpath(wanted).catch(() => wanted);
   sourceFinder(params.data.split);
-  const { folder, isNew } = WorkState.place(cwd, output);
-  const threads = options.threads ?? availableParallelism();
-  const makers = new TileMakerPool(threads, tileSettings(params), folder);
+  const input = await openInput({
+    cwd,
+    input: options.input ?? params.data.input,
+    endpoint: options.endpoint ?? params.data.endpoint,
+    lowResolution: options.lowResolution ?? params.data.low_resolution,
+    cache: join(stateFolder(cwd), 'downloads'),
+  });
+  if (input.folder !== undefined) refuseOverlap(await realpath(input.folder), output);
+  if (input.images.length === 0) throw noImages(input.name, `files of other kinds: ${input.ignored}`);
+  const state = WorkState.open(WorkState.place(cwd, output));
   try {
-    // Where nothing was made before there will be work: the threads get ready while the input is listed.
-    if (isNew) makers.start();
-    const input = await openInput({
-      cwd,
-      input: options.input ?? params.data.input,
-      endpoint: options.endpoint ?? params.data.endpoint,
-      lowResolution: options.lowResolution ?? params.data.low_resolution,
-      cache: join(stateFolder(cwd), 'downloads'),
-    });
-    if (input.folder !== undefined) refuseOverlap(await realpath(input.folder), output);
-    if (input.images.length === 0) throw noImages(input.name, `files of other kinds: ${input.ignored}`);
-    const state = WorkState.open(folder);
-    try {
-      state.lock();
-      return await run({ options, params, output, input, state, makers, context });
-    } finally {
-      state.close();
-    }
+    state.lock();
+    return await run({ options, params, output, input, state, makers, context });
   } finally {
-    await makers.stop();
+    state.close();
   }
 }
 
@@ -131,9 +133,15 @@ async function run(job: Job): Promise<EtlResult> {
 
 /** How many images were read. */
 async function make({ params, input, state, makers, context }: Job): Promise<number> {
+  const settings = tileSettings(params);
   try {
     return await makeTiles(
-      { input, settings: tileSettings(params), state, makers: (pending) => makers.start(pending) },
+      {
+        input,
+        settings,
+        state,
+        makers: (images) => makers.start(images, { settings, folder: state.folder }),
+      },
       context,
     );
   } finally {

@@ -4,11 +4,16 @@ import { Budget } from '../pool.js';
 import { makePart, type PartAnswer, type PartJob, type TileSettings } from './image-part.js';
 
 /** What a thread that makes tiles is started with. */
-export interface TileAssignment {
-  settings: TileSettings;
-  folder: string;
+export interface ThreadData {
   /** Pixels that it may hold decoded. */
   budget: number;
+}
+
+/** What it is told first. */
+export interface TileAssignment {
+  settings: TileSettings;
+  /** Where the tiles' files go. */
+  folder: string;
 }
 
 export type TileRequest = { number: number; job: PartJob }[];
@@ -20,14 +25,18 @@ const JOBS_AT_ONCE = 3;
 const ANSWERS_AT_ONCE = 4;
 
 const port = parentPort!;
-const { settings, folder, budget } = workerData as TileAssignment;
-const shared = new Budget(budget);
+const shared = new Budget((workerData as ThreadData).budget);
+let assignment: TileAssignment;
 const waiting: TileRequest = [];
 let working = 0;
 let ready: TileAnswer[] = [];
 
-port.on('message', (jobs: TileRequest) => {
-  waiting.push(...jobs);
+port.on('message', (message: TileAssignment | TileRequest) => {
+  if (!Array.isArray(message)) {
+    assignment = message;
+    return;
+  }
+  waiting.push(...message);
   while (working < JOBS_AT_ONCE && waiting.length > 0) void work();
 });
 
@@ -35,6 +44,7 @@ async function work(): Promise<void> {
   working++;
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const { number, job } = next;
+    const { settings, folder } = assignment;
     try {
       answer({ number, answer: await makePart(job, settings, folder, shared) });
     } catch (error) {

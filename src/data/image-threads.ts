@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { reviveError } from '../compute/worker.js';
 import { Budget } from '../pool.js';
-import { makePart, type PartAnswer, type PartJob, type TileSettings } from './image-part.js';
-import type { TileAnswer, TileAssignment, TileRequest } from './image-thread.js';
+import { makePart, type PartAnswer, type PartJob } from './image-part.js';
+import type { ThreadData, TileAnswer, TileAssignment, TileRequest } from './image-thread.js';
 
 /** What a thread may hold of objects that soon go: of pixels it holds none there, and else it would grow to 48. */
 const YOUNG_MEGABYTES = 12;
@@ -21,24 +21,22 @@ export interface TileMakers {
 
 /** Starts what makes parts of images when it is first needed, and ends it when it is needed no more. */
 export class TileMakerPool {
-  private running: TileMakers | undefined;
+  private running: ThreadedTileMakers | undefined;
 
-  /**
-   * @param threads 0: they are made in the calling thread
-   * @param folder where the tiles' files go
-   */
-  constructor(
-    private readonly threads: number,
-    private readonly settings: TileSettings,
-    private readonly folder: string,
-  ) {}
+  /** @param threads 0: they are made in the calling thread */
+  constructor(private readonly threads: number) {}
 
-  /** @param images that there are to be made, as far as that is known */
-  start(images = Number.POSITIVE_INFINITY): TileMakers {
-    const { settings, folder } = this;
+  /** Starts the threads before it is known what they are to do: to begin takes them as long as many a tile. */
+  prepare(): void {
+    if (this.threads > 0) this.running ??= new ThreadedTileMakers(this.threads);
+  }
+
+  /** @param images that there are to be made */
+  start(images: number, assignment: TileAssignment): TileMakers {
     const threads = Math.min(this.threads, Math.ceil(images / 2));
-    this.running ??=
-      threads === 0 ? inThisThread(settings, folder) : new ThreadedTileMakers(threads, settings, folder);
+    if (threads === 0) return inThisThread(assignment);
+    this.running ??= new ThreadedTileMakers(threads);
+    this.running.assign(assignment);
     return this.running;
   }
 
@@ -49,7 +47,7 @@ export class TileMakerPool {
   }
 }
 
-function inThisThread(settings: TileSettings, folder: string): TileMakers {
+function inThisThread({ settings, folder }: TileAssignment): TileMakers {
   const budget = new Budget(PIXEL_BUDGET);
   return {
     capacity: JOBS_AT_HAND,
@@ -75,10 +73,15 @@ class ThreadedTileMakers implements TileMakers {
   private readonly threads: Thread[];
   private jobs = 0;
 
-  constructor(threads: number, settings: TileSettings, folder: string) {
+  constructor(threads: number) {
     this.capacity = threads * JOBS_AT_HAND;
-    const workerData: TileAssignment = { settings, folder, budget: Math.floor(PIXEL_BUDGET / threads) };
+    const workerData: ThreadData = { budget: Math.floor(PIXEL_BUDGET / threads) };
     this.threads = Array.from({ length: threads }, () => this.start(workerData));
+  }
+
+  /** What each thread is told before its first job. */
+  assign(assignment: TileAssignment): void {
+    for (const { worker } of this.threads) worker.postMessage(assignment);
   }
 
   make(job: PartJob): Promise<PartAnswer> {
@@ -96,7 +99,7 @@ class ThreadedTileMakers implements TileMakers {
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));
   }
 
-  private start(workerData: TileAssignment): Thread {
+  private start(workerData: ThreadData): Thread {
     const worker = new Worker(new URL('image-thread.js', import.meta.url), {
       workerData,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES },

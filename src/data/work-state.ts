@@ -33,11 +33,15 @@ export class WorkState {
     readonly folder: string,
   ) {}
 
-  /** Where the state of a dataset lies, and whether there is any yet. */
-  static place(cwd: string, output: string): { folder: string; isNew: boolean } {
+  /** Whether any dataset of a project has been begun. */
+  static isThere(cwd: string): boolean {
+    return existsSync(join(stateFolder(cwd), 'etl'));
+  }
+
+  /** Where the state of a dataset lies. */
+  static place(cwd: string, output: string): string {
     const name = createHash('sha256').update(output).digest('hex').slice(0, 16);
-    const folder = join(stateFolder(cwd), 'etl', name);
-    return { folder, isNew: !existsSync(join(folder, 'state.db')) };
+    return join(stateFolder(cwd), 'etl', name);
   }
 
   /**
