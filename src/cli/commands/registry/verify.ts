@@ -19,7 +19,7 @@ export function addVerify(registry: Command): void {
           const { versions, files, events, head, signatures } = state;
           return context.print(
             state,
-            `${versions} versions: ${files} files have their hashes; ${signatures} signatures are valid; ` +
+            `${versions} ${versions === 1 ? 'version' : 'versions'}: ${files} files have their hashes; ${signatures} signatures are valid; ` +
               `${events} events are chained, the last is ${head}`,
           );
         }

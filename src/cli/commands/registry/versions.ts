@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { ModelSignature } from '../../../store/versions.js';
 import { action } from '../../context.js';
 import { table } from '../../render/table.js';
 import { eventText, VERSION_HELP } from './shared.js';
@@ -57,7 +58,7 @@ interface VersionLike {
   gitDirty: boolean | null;
   licence: string | null;
   intendedUse: string | null;
-  signature: object | null;
+  signature: ModelSignature | null;
   metrics: object;
   aliases: string[];
   tags: string[];
@@ -86,7 +87,7 @@ function versionLines(details: VersionLike): string[] {
             `${imported.history.length} events there (--json)`,
         ]),
     `licence ${licence ?? 'not stated'}; intended use ${intendedUse ?? 'not stated'}`,
-    `input ${details.signature === null ? 'not known' : JSON.stringify(details.signature)}`,
+    `input ${details.signature === null ? 'not known' : signatureText(details.signature)}`,
     `dataset ${details.datasetFingerprint}`,
     `hndsr ${details.codeVersion}; ${commitText(details)}`,
     ...details.artifacts.map(
@@ -94,6 +95,22 @@ function versionLines(details: VersionLike): string[] {
     ),
     ...Object.entries(details.metrics)
       .filter(([key]) => ['psnr', 'ssim', 'lpips', 'latency_ms'].includes(key))
-      .map(([key, value]) => `${key}  ${value === null ? 'not measured' : JSON.stringify(value)}`),
+      .map(([key, value]) => `${key}  ${metricText(value)}`),
   ];
+}
+
+function signatureText({ bands, valueRange, scales }: ModelSignature): string {
+  const range = valueRange === null ? "the whole range of the image's type" : valueRange.join(' to ');
+  const all = Array.isArray(scales)
+    ? scales.map((scale) => `x${scale}`).join(', ')
+    : `x${scales.from} to x${scales.to}`;
+  return `bands ${bands === null ? 'the first three' : bands.join(', ')}; values ${range}; ${all}`;
+}
+
+/** A number, or one of each method. */
+function metricText(value: unknown): string {
+  if (value === null) return 'not measured';
+  if (typeof value === 'number') return value.toFixed(4);
+  const scores = Object.entries(value as Record<string, number>);
+  return scores.map(([method, score]) => `${method} ${score.toFixed(4)}`).join(', ');
 }
