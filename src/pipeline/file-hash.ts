@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { relative } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HndsrError, interruptedError } from '../errors.js';
-import { describe, type FoundFile, walkFolder } from './folder-walk.js';
+import { describe, type FoundFile, hashStates, walkFolder } from './folder-walk.js';
 import type { HashCache } from './hash-cache.js';
 import type { SizedFile } from './hash-threads.js';
 import { formatListing, hashText, type ListedFile } from './listing.js';
@@ -54,11 +54,11 @@ export class FileHasher {
    */
   async hash(path: string): Promise<Digest | undefined> {
     return this.explained(path, async () => {
-      const state = statSync(path, { bigint: true, throwIfNoEntry: false });
+      const state = statSync(path, { throwIfNoEntry: false });
       if (state === undefined) return undefined;
       if (state.isDirectory()) return this.hashFolder(path, walkFolder(path, identityOf(state)));
       const [file] = await this.hashFiles(path, [describe('', state)]);
-      return { sha256: file!.sha256, size: Number(state.size) };
+      return { sha256: file!.sha256, size: state.size };
     });
   }
 
@@ -69,7 +69,7 @@ export class FileHasher {
    */
   async list(path: string): Promise<HashedFile[]> {
     const files = await this.explained(path, async () => {
-      const state = statSync(path, { bigint: true });
+      const state = statSync(path);
       const found = state.isDirectory() ? walkFolder(path, identityOf(state)) : [describe('', state)];
       return this.hashFiles(path, found, this.unsettled);
     });
@@ -78,9 +78,8 @@ export class FileHasher {
 
   /** Remembers the hash of a file that was just put there by one who knows it. */
   trust(path: string, sha256: string): void {
-    const state = statSync(path, { bigint: true });
-    if (!isRacy(state, BigInt(Date.now()) * 1_000_000n))
-      this.cache.set(this.nameOf(path), stampOf(state), sha256);
+    const state = statSync(path);
+    if (!isRacy(state, Date.now())) this.cache.set(this.nameOf(path), stampOf(state), sha256);
   }
 
   /**
@@ -99,9 +98,7 @@ export class FileHasher {
   }
 
   private async hashFolder(folder: string, files: readonly FoundFile[]): Promise<Digest> {
-    let states = '';
-    for (const { path, stamp } of files) states += `${path}\0${stamp}\n`;
-    const stamps = hashText(states);
+    const stamps = hashStates(files);
     const name = this.nameOf(folder);
     const known = this.cache.getFolder(name, stamps);
     if (known !== undefined) return known;
@@ -126,7 +123,8 @@ export class FileHasher {
     const nameOf = ({ path }: FoundFile): string => (path === '' ? folder : `${folder}/${path}`);
     const known = sorted.map((file) => {
       const read = unsettled?.get(nameOf(file));
-      return read?.stamp === file.stamp ? read.sha256 : this.cache.get(nameOf(file), file.stamp);
+      const stamp = stampOf(file);
+      return read?.stamp === stamp ? read.sha256 : this.cache.get(nameOf(file), stamp);
     });
     const absoluteOf = ({ path }: FoundFile): string => (path === '' ? root : `${root}/${path}`);
     const unknown = sorted.filter((_, index) => known[index] === undefined);
@@ -143,7 +141,7 @@ export class FileHasher {
       const hashed = { path, executable, absolute: absoluteOf(file) };
       if (known[index] !== undefined) return { ...hashed, sha256: known[index], settled: true };
       const { sha256, stamp, settled } = readings[next++]!;
-      const same = settled && stamp === file.stamp;
+      const same = settled && stamp === stampOf(file);
       if (same) this.cache.set(nameOf(file), stamp, sha256);
       else this.unsettled.set(nameOf(file), { stamp, sha256 });
       return { ...hashed, sha256, settled: same };

@@ -1,13 +1,10 @@
-import { readdirSync, statSync } from 'node:fs';
-import { identityOf, stampOf } from './read-hash.js';
+import { createHash } from 'node:crypto';
+import { readdirSync, type Stats, statSync } from 'node:fs';
+import { type FileState, identityOf } from './read-hash.js';
 
-export interface FoundFile {
+export interface FoundFile extends FileState {
   /** Relative to the folder that was walked, with `/`. */
   path: string;
-  /** As `stampOf` words its state. */
-  stamp: string;
-  /** Bytes. */
-  size: number;
   /** Neither device, nor pipe, nor socket. */
   regular: boolean;
   /** Whether its owner may run it. */
@@ -24,7 +21,7 @@ export function walkFolder(root: string, identity: string): FoundFile[] {
   const walk = (folder: string, prefix: string, above: readonly string[]): void => {
     for (const name of readdirSync(folder)) {
       const absolute = `${folder}/${name}`;
-      const state = statSync(absolute, { bigint: true, throwIfNoEntry: false });
+      const state = statSync(absolute, { throwIfNoEntry: false });
       if (state === undefined) continue;
       const path = prefix + name;
       if (!state.isDirectory()) found.push(describe(path, state));
@@ -35,12 +32,21 @@ export function walkFolder(root: string, identity: string): FoundFile[] {
   return found;
 }
 
-export function describe(path: string, state: Parameters<typeof stampOf>[0]): FoundFile {
-  return {
-    path,
-    stamp: stampOf(state),
-    size: Number(state.size),
-    regular: state.isFile(),
-    executable: (state.mode & 0o100n) !== 0n,
-  };
+export function describe(path: string, state: Stats): FoundFile {
+  const { ino, size, mtimeMs, mode } = state;
+  return { path, ino, size, mtimeMs, regular: state.isFile(), executable: (mode & 0o100) !== 0 };
+}
+
+/** A hash over the paths and states of files: another one as soon as one of them is another. */
+export function hashStates(files: readonly FoundFile[]): string {
+  const states = new Float64Array(3 * files.length);
+  let paths = '';
+  let next = 0;
+  for (const { path, ino, size, mtimeMs } of files) {
+    paths += `${path}\0`;
+    states[next++] = ino;
+    states[next++] = size;
+    states[next++] = mtimeMs;
+  }
+  return createHash('sha256').update(paths).update(states).digest('hex');
 }
