@@ -12,7 +12,7 @@ export function setUp() {
   if (installed < modified(join(ROOT, 'package-lock.json'))) {
     // Compiles too: npm runs the package's `prepare` after installing.
     npm('ci');
-  } else if (modified(join(ROOT, 'dist', 'cli', 'main.js')) < newest(join(ROOT, 'src'))) {
+  } else if (modified(join(ROOT, 'dist', 'bundle', 'commands', 'main.js')) < newest(join(ROOT, 'src'))) {
     npm('run', 'build');
   }
 }

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 /** Compiles once before all tests: those that drive the command line or a thread run what users run. */
 export default function setup(): void {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
-    cwd: root,
-    stdio: 'inherit',
-  });
+  for (const words of [
+    ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
+    ['scripts/bundle.js'],
+  ])
+    execFileSync(process.execPath, words, { cwd: root, stdio: 'inherit' });
 }
