@@ -16,6 +16,7 @@ const TOGETHER = {
   status: ['pipeline/status.js', 'cli/pipeline-flag.js'],
   repro: ['pipeline/executor.js'],
   etl: ['data/etl.js'],
+  dataset: ['data/build-dataset.js'],
 };
 
 /**

@@ -206,7 +206,7 @@ export function validateAt<T>(
   schema: z.ZodType<T>,
   knownKeys: (path: PropertyKey[]) => string[],
 ): T {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { jitless: true });
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   const path = [...at, ...issue.path];

@@ -12,7 +12,6 @@ import { flushFiles } from './flush.js';
 import { manifestOf, manifestText } from './manifest.js';
 import { outcomesOf, rejectLine } from './outcomes.js';
 import { placeTiles } from './place-tiles.js';
-import { writePreview } from './preview.js';
 import type { RejectRecord } from './records.js';
 import type { PlacedTile } from './split.js';
 import type { WorkState } from './work-state.js';
@@ -57,7 +56,10 @@ export async function buildDataset(
   const outcomes = outcomesOf({ ...parts, images: input.images, missing: input.rejects });
   await writeCatalog(catalogue, rowsOf(outcomes, rejects));
   await writeLines(join(staging, REJECTS_FILE), rejects);
-  if (parts.preview) await writePreview(staging, [...manifest.tiles()], placed);
+  if (parts.preview) {
+    const { writePreview } = await import('./preview.js');
+    await writePreview(staging, [...manifest.tiles()], placed);
+  }
   await writeLines(join(staging, MANIFEST_FILE), manifestText(manifest));
   await flushed;
   if (context.interrupted()) throw interruptedError('hndsr etl');

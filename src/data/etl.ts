@@ -9,7 +9,6 @@ import type { JobContext } from '../events.js';
 import { type ImageInput, openInput } from '../inputs/input.js';
 import { SIDECAR_FILE } from '../inputs/sidecar.js';
 import { MANIFEST_FILE, type ManifestHead, type Split } from '../raster/dataset.js';
-import { buildDataset } from './build-dataset.js';
 import { findDuplicates } from './duplicates.js';
 import { TileMakerPool } from './image-threads.js';
 import { checkLeaks } from './leaks.js';
@@ -140,7 +139,11 @@ async function make({ params, input, state, makers, context }: Job): Promise<num
         input,
         settings,
         state,
-        makers: (images) => makers.start(images, { settings, folder: state.folder }),
+        makers: (images) => {
+          // What writes the dataset takes a tenth of a second to load: the threads are at work meanwhile.
+          void loadBuilder().catch(() => {});
+          return makers.start(images, { settings, folder: state.folder });
+        },
       },
       context,
     );
@@ -148,6 +151,9 @@ async function make({ params, input, state, makers, context }: Job): Promise<num
     await makers.stop();
   }
 }
+
+/** A run in which nothing has changed does without. */
+const loadBuilder = () => import('./build-dataset.js');
 
 interface Built {
   manifest: ManifestHead;
@@ -159,6 +165,7 @@ interface Built {
 /** The dataset folder, of the tiles that were made; those whose files are no longer there are made again. */
 async function build(job: Job, images: { read: number }): Promise<Built> {
   const { options, params, input, state, context, output } = job;
+  const { buildDataset } = await loadBuilder();
   for (;;) {
     const gathered = gather(job);
     const { placed, dropped } = placeAll(job, gathered);

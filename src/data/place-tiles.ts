@@ -58,9 +58,9 @@ export async function placeTiles(
     const path = paths.get(tile.id)!;
     const file = tileFiles(state.folder, tile.id);
     if (isSource.has(tile.id)) sources.place(unchanged(images.get(path)!), join(staging, tile.hr));
+    const mayBeEmpty = unflushed.has(tile.id) && !state.isMadeNow(path);
     for (const [kind, to] of filesOf(tile)) {
-      if (!isThere(file(kind), !unflushed.has(tile.id))) gone.add(path);
-      else own.place(file(kind), to);
+      if ((mayBeEmpty && isEmpty(file(kind))) || !placeIfThere(own, file(kind), to)) gone.add(path);
     }
   }
   if (gone.size > 0) throw new TilesGone(gone);
@@ -76,10 +76,20 @@ export async function placeTiles(
   return { unflushed: { count: files, paths: late() }, folders };
 }
 
-/** A power cut leaves what was not flushed empty, and a person may have taken any. */
-function isThere(path: string, isFlushed: boolean): boolean {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found !== undefined && (isFlushed || found.size > 0);
+/** A power cut leaves empty what was not flushed. */
+function isEmpty(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.size === 0;
+}
+
+/** A person may have taken any. */
+function placeIfThere(placer: FilePlacer, from: string, to: string): boolean {
+  try {
+    placer.place(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 async function makeFolders(

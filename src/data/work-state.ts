@@ -26,6 +26,7 @@ export interface KnownImage {
  */
 export class WorkState {
   private readonly statements = new Map<string, Database.Statement<unknown[]>>();
+  private readonly madeNow = new Set<string>();
 
   private constructor(
     private readonly database: Database.Database,
@@ -108,7 +109,13 @@ export class WorkState {
   /** Notes that the parts of an image are about to be made; what was known of other bytes of it goes. */
   begin({ path, key, parts, sha256 }: KnownImage): void {
     this.forget(path);
+    this.madeNow.add(path);
     this.run('INSERT INTO images (path, key, parts, sha256) VALUES (?, ?, ?, ?)', path, key, parts, sha256);
+  }
+
+  /** Whether all parts of an image were made by this process: no power cut can have left their files empty. */
+  isMadeNow(path: string): boolean {
+    return this.madeNow.has(path);
   }
 
   /** @param result a PartResult as JSON */
