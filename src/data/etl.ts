@@ -19,6 +19,7 @@ import type { RejectReason, RejectRecord, TileRecord } from './records.js';
 import { replaceFolder } from './replace-folder.js';
 import { type PlacedTile, placeTiles, sourceFinder } from './split.js';
 import { TileTable } from './tile-table.js';
+import { tuneV8 } from './v8-flags.js';
 import { WorkState } from './work-state.js';
 
 export interface EtlOptions {
@@ -73,6 +74,7 @@ interface Job {
  * of params.yaml
  */
 export async function runEtl(options: EtlOptions, context: JobContext): Promise<EtlResult> {
+  tuneV8();
   const makers = new TileMakerPool(options.threads ?? availableParallelism());
   try {
     // Where nothing was made before there will be work: the threads get ready while params and input are read.
@@ -125,7 +127,8 @@ async function run(job: Job): Promise<EtlResult> {
     tiles: placed.map(({ tile }) => tile.id),
     notes: { build: key, split: splitKey(params), result: JSON.stringify(result) },
   });
-  await removeUnused(state, new Set(input.images.map(({ path }) => path)), gathered.ids, scales);
+  const ids = new Set(gathered.tiles.map(({ id }) => id));
+  await removeUnused(state, new Set(input.images.map(({ path }) => path)), ids, scales);
   context.emit({ kind: 'done', task: 'etl', text: `${placed.length} tiles in ${output}` });
   return { ...result, images };
 }
@@ -244,13 +247,12 @@ async function startOf(path: string): Promise<string> {
 }
 
 interface Gathered {
+  /** All that were made, used or not. */
   tiles: TileRecord[];
   /** Of what became no tile. */
   reasons: RejectReason[];
   isSource: Set<string>;
   unflushed: Set<string>;
-  /** Of all tiles that were made, used or not. */
-  ids: Set<string>;
 }
 
 /** What is known of each image of the input, in order of path. */
@@ -261,7 +263,6 @@ function gather({ input, params, state }: Job): Gathered {
     reasons: input.rejects.map(({ reason }) => reason),
     isSource: new Set(),
     unflushed: new Set(),
-    ids: new Set(),
   };
   const table = new TileTable();
   for (const image of input.images) {
@@ -269,7 +270,6 @@ function gather({ input, params, state }: Job): Gathered {
     for (const { tiles, rejects, isFlushed } of state.results(image.path)) {
       for (const { reason } of rejects) gathered.reasons.push(reason);
       for (const made of tiles) {
-        gathered.ids.add(made.id);
         if (made.isSource) gathered.isSource.add(made.id);
         if (!isFlushed) gathered.unflushed.add(made.id);
         gathered.tiles.push(table.add(made, image, source));

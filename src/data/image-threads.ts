@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { reviveError } from '../compute/worker.js';
 import { Budget } from '../pool.js';
@@ -11,11 +10,6 @@ const YOUNG_MEGABYTES = 12;
 const PIXEL_BUDGET = 2 ** 27;
 /** Jobs that a thread has at hand: while some wait for a decoder, or answers are on their way, it works on others. */
 const JOBS_AT_HAND = 8;
-/**
- * Bytes of bytecode that a function runs before V8 spends time on making it faster: three times the default. The hot
- * loops are WebAssembly; of what is around them, optimising for three threads took a quarter of a run of 240 tiles.
- */
-const OPTIMISE_AFTER = 400_000;
 
 export interface TileMakers {
   /** How many jobs it is of use to have under way. */
@@ -81,7 +75,6 @@ class ThreadedTileMakers implements TileMakers {
 
   constructor(threads: number) {
     this.capacity = threads * JOBS_AT_HAND;
-    setFlagsFromString(`--interrupt-budget=${OPTIMISE_AFTER}`);
     const workerData: ThreadData = { budget: Math.floor(PIXEL_BUDGET / threads) };
     this.threads = Array.from({ length: threads }, () => this.start(workerData));
   }

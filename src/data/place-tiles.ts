@@ -37,7 +37,6 @@ export async function placeTiles(
   const kinds = head.materialized ? head.scales.map((scale) => ({ kind: `LR_${scale}x`, scale })) : [];
   const folders = await makeFolders(staging, ['HR', ...kinds.map(({ kind }) => kind)], placed);
   const images = new Map(input.images.map((image) => [image.path, image]));
-  const paths = new Map(placed.map(({ tile }) => [tile.id, tile.path]));
   const [sources, own] = [new FilePlacer(), new FilePlacer()];
   const gone = new Set<string>();
   /** The files that were made of a tile: their kinds, and where they go. */
@@ -55,7 +54,8 @@ export async function placeTiles(
       await afterEvents();
       if (context.interrupted()) throw interruptedError('hndsr etl');
     }
-    const path = paths.get(tile.id)!;
+    // Only manifests of earlier versions name no image.
+    const path = tile.path!;
     const file = tileFiles(state.folder, tile.id);
     if (isSource.has(tile.id)) sources.place(unchanged(images.get(path)!), join(staging, tile.hr));
     const mayBeEmpty = unflushed.has(tile.id) && !state.isMadeNow(path);

@@ -30,7 +30,11 @@ export class TileTable {
     const { x, y, width, height } = window;
     const place = [latitude ?? Number.NaN, longitude ?? Number.NaN];
     this.numbers.set([x, y, width, height, depth, emptyShare, ...place], row * NUMBERS);
-    const words = { source: this.shared(source), crs: this.shared(made.crs), sensor: this.shared(sensor) };
+    const words = {
+      source: source === path ? path : this.shared(source),
+      crs: this.shared(made.crs),
+      sensor: this.shared(sensor),
+    };
     return new StoredTile(this, row, { id, path, fields, bounds, extent, ...words });
   }
 
