@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
-import { runOnThread } from '../compute/worker.js';
 import { defaultParams } from '../config/params.js';
 import type { JobContext } from '../events.js';
 import { DEFAULT_BATCH } from '../models/batch-size.js';
@@ -37,15 +36,7 @@ export interface BenchResult extends Timing {
 /** The default networks on as many windows as `hndsr upscale` takes at once, from pure noise in 50 steps. */
 const SAMPLER_STEPS = 50;
 
-/** Runs a benchmark, on a thread of its own. */
-export async function bench(
-  options: BenchOptions,
-  context: { emit: JobContext['emit']; signal?: AbortSignal },
-): Promise<BenchResult> {
-  return runOnThread<BenchOptions, BenchResult>(import.meta.url, 'benchJob', options, context);
-}
-
-/** `bench` in the calling thread. */
+/** Runs a benchmark. */
 export async function benchJob(options: BenchOptions, context: JobContext): Promise<BenchResult> {
   const { benchmark, runs } = options;
   const threads = options.threads ?? availableParallelism();

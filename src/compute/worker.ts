@@ -24,10 +24,17 @@ export interface ThreadError {
 
 type Message = { kind: 'event'; event: HndsrEvent } | { kind: 'result'; result: unknown } | ThreadError;
 
+/** What whoever waits for a thread gives it. */
+export interface ThreadContext {
+  emit: JobContext['emit'];
+  /** Stops the job. */
+  signal?: AbortSignal;
+}
+
 /**
  * Runs an exported job of a module on a thread of its own, since one call into an engine may hold its thread for
  * seconds: meanwhile the caller's thread still turns a spinner and hears Ctrl-C.
- * @param module URL of the compiled module, `import.meta.url` of the job's file
+ * @param module URL of the job's compiled module
  * @param job name under which the module exports the job
  * @throws what the job throws; HndsrError INTERRUPTED if `signal` aborted and the job did not finish
  */
@@ -35,7 +42,7 @@ export async function runOnThread<Options, Result>(
   module: string,
   job: string,
   options: Options,
-  context: { emit: JobContext['emit']; signal?: AbortSignal },
+  context: ThreadContext,
 ): Promise<Result> {
   const stop = new SharedArrayBuffer(4);
   const assignment: Assignment = { module, job, options, stop };

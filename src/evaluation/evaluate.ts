@@ -1,7 +1,6 @@
 import { join, resolve } from 'node:path';
 import { checkWritable, writeAtomic } from '../atomic.js';
 import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
-import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
@@ -81,17 +80,9 @@ export interface EvaluationResult {
 const PANEL_TILES = 4;
 
 /**
- * Compares the model and its baselines with the truth on the same tiles, on a thread of its own.
+ * Compares the model and its baselines with the truth on the same tiles.
  * @throws HndsrError DATASET_MISSING, DATASET_INVALID, CHECKPOINT_*, HASH_MISMATCH, INPUT_MISSING, INTERRUPTED
  */
-export async function evaluate(
-  options: EvaluateOptions,
-  context: { emit: JobContext['emit']; signal?: AbortSignal },
-): Promise<EvaluationResult> {
-  return runOnThread<EvaluateOptions, EvaluationResult>(import.meta.url, 'evaluateJob', options, context);
-}
-
-/** `evaluate` in the calling thread. */
 export async function evaluateJob(
   { cwd, params, scale: wanted, compute }: EvaluateOptions,
   context: JobContext,

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkWritable, writeAtomic } from '../atomic.js';
-import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { HndsrError, interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
@@ -34,18 +33,10 @@ export interface ExportResult {
 }
 
 /**
- * Writes a model as ONNX files (docs/export.md), on a thread of its own.
+ * Writes a model as ONNX files (docs/export.md).
  * @throws HndsrError OUTPUT_EXISTS, OUTPUT_UNWRITABLE, DISK_FULL, VERSION_MISSING, CHECKPOINT_*,
  *   HASH_MISMATCH, SIGNATURE_REQUIRED, SIGNATURE_INVALID, INTERRUPTED
  */
-export async function exportModel(
-  options: ExportOptions,
-  context: { emit: JobContext['emit']; signal?: AbortSignal },
-): Promise<ExportResult> {
-  return runOnThread<ExportOptions, ExportResult>(import.meta.url, 'exportJob', options, context);
-}
-
-/** `exportModel` in the calling thread. */
 export async function exportJob(options: ExportOptions, context: JobContext): Promise<ExportResult> {
   const { scale, params, cwd } = options;
   const output = resolve(cwd, options.output);

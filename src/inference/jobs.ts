@@ -1,8 +1,9 @@
+import type { ThreadContext } from '../compute/worker.js';
 import { HndsrError } from '../errors.js';
-import type { JobContext } from '../events.js';
 import { allJobs, getJob, type Job, type JobFile, jobFiles } from '../store/jobs.js';
 import { openStoreToRead, type Store } from '../store/store.js';
-import { type UpscaleOptions, upscale } from './upscale.js';
+import type { UpscaleOptions } from './upscale.js';
+import { upscale } from './upscale-on-thread.js';
 import type { UpscaleReport } from './upscale-report.js';
 
 export interface JobDetails extends Omit<Job, 'files'> {
@@ -24,11 +25,7 @@ export function showJob(cwd: string, id: number): JobDetails {
  * Runs a job again with the options that it was begun with.
  * @throws HndsrError JOB_MISSING; those of `upscale`
  */
-export async function retryJob(
-  cwd: string,
-  id: number,
-  context: { emit: JobContext['emit']; signal?: AbortSignal },
-): Promise<UpscaleReport> {
+export async function retryJob(cwd: string, id: number, context: ThreadContext): Promise<UpscaleReport> {
   const options = reading(cwd, (store) => knownJob(store, id).options) as Omit<UpscaleOptions, 'cwd'>;
   return upscale({ ...options, cwd }, context);
 }

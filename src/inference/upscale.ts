@@ -3,7 +3,6 @@ import { existsSync, statSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
 import { writeAtomic } from '../atomic.js';
 import type { ComputeChoice } from '../compute/select.js';
-import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { stateFolder } from '../config/project.js';
 import { HndsrError, interruptedError } from '../errors.js';
@@ -88,18 +87,10 @@ const BESIDES = [
 ] as const;
 
 /**
- * Upscales images by a registered model, on a thread of its own. What an earlier run of the same command finished is
+ * Upscales images by a registered model. What an earlier run of the same command finished is
  * left, what it began is gone on with, and one image that fails does not stop the others.
  * @throws HndsrError USAGE, INPUT_MISSING, INPUT_EMPTY, VERSION_MISSING, HASH_MISMATCH, JOB_BUSY, INTERRUPTED
  */
-export async function upscale(
-  options: UpscaleOptions,
-  context: { emit: JobContext['emit']; signal?: AbortSignal },
-): Promise<UpscaleReport> {
-  return runOnThread<UpscaleOptions, UpscaleReport>(import.meta.url, 'upscaleJob', options, context);
-}
-
-/** `upscale` in the calling thread. */
 export async function upscaleJob(options: UpscaleOptions, context: JobContext): Promise<UpscaleReport> {
   const { cwd } = options;
   const inputs = await listUpscaleInputs({

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Engine } from '../compute/engine.js';
 import { type ComputeChoice, describeSelection, selectEngine } from '../compute/select.js';
-import { runOnThread } from '../compute/worker.js';
 import type { Params } from '../config/params.js';
 import { checkpointsFolder, overfitFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
@@ -52,18 +51,10 @@ export interface TrainedStage {
 }
 
 /**
- * Trains stages in order, on a thread of their own.
+ * Trains stages in order.
  * @throws HndsrError DATASET_MISSING, CHECKPOINT_MISSING, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, HASH_MISMATCH,
  *   ENGINE_UNAVAILABLE, STAGE_BUSY, TRAINING_DIVERGED, OUT_OF_MEMORY, DISK_FULL, OUTPUT_UNWRITABLE, INTERRUPTED
  */
-export async function train(
-  options: TrainOptions,
-  context: { emit: JobContext['emit']; signal?: AbortSignal },
-): Promise<TrainedStage[]> {
-  return runOnThread<TrainOptions, TrainedStage[]>(import.meta.url, 'trainJob', options, context);
-}
-
-/** `train` in the calling thread. */
 export async function trainJob(options: TrainOptions, context: JobContext): Promise<TrainedStage[]> {
   const { cwd, params, stages, compute } = options;
   const dataset = await openDataset(join(cwd, params.data.output));

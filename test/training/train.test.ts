@@ -331,8 +331,8 @@ describe('an interrupt', () => {
   it('reaches a training that runs on a thread of its own', async () => {
     const cwd = await project();
     // The compiled module, as users run it: a thread cannot load TypeScript.
-    const module = new URL('../../dist/training/train.js', import.meta.url).href;
-    const { train } = (await import(module)) as typeof import('../../src/training/train.js');
+    const module = new URL('../../dist/training/train-on-thread.js', import.meta.url).href;
+    const { train } = (await import(module)) as typeof import('../../src/training/train-on-thread.js');
     const stopping = new AbortController();
     const events: HndsrEvent[] = [];
     const running = train(

@@ -170,7 +170,7 @@ export function register(program: Command): void {
       .action(
         action<BenchFlags>(async (context, flags) => {
           const { runs, threads } = flags;
-          const library = await import('../../bench/bench.js');
+          const library = await import('../../bench/bench-on-thread.js');
           const benchmark = name as keyof typeof BENCHMARKS;
           const result = await library.bench(
             {

@@ -34,7 +34,7 @@ export function register(program: Command): void {
     .action(
       action<EvaluateFlags>(async (context, flags) => {
         const { set, scale } = flags;
-        const { evaluate } = await import('../../evaluation/evaluate.js');
+        const { evaluate } = await import('../../evaluation/evaluate-on-thread.js');
         const { scoreRows } = await import('../../evaluation/report.js');
         const { metrics, folder } = await evaluate(
           {

@@ -46,7 +46,7 @@ export function register(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(
       action<ExportFlags>(async (context, flags) => {
-        const { exportModel } = await import('../../inference/export.js');
+        const { exportModel } = await import('../../inference/export-on-thread.js');
         const result = await exportModel(
           {
             cwd: context.cwd,

@@ -59,7 +59,7 @@ export function register(program: Command): void {
     .action(
       action<TrainFlags>(async (context, flags) => {
         const { stage, resume, maxSteps, maxMinutes, overfit, set } = flags;
-        const { train } = await import('../../training/train.js');
+        const { train } = await import('../../training/train-on-thread.js');
         const trained = await train(
           {
             cwd: context.cwd,

@@ -35,7 +35,7 @@ export function register(program: Command): void {
           });
         }
         const list = inputs.includes('-') ? await readStdin() : undefined;
-        const { upscale } = await import('../../inference/upscale.js');
+        const { upscale } = await import('../../inference/upscale-on-thread.js');
         const params = loadParams(context.cwd, flags.set);
         return finish(
           await upscale(upscaleOptions(context.cwd, flags, params, inputs, list), context),
