@@ -15,7 +15,7 @@ import { ReproLock } from './repro-lock.js';
 import { RunCache } from './run-cache.js';
 import { selectForRepro } from './selection.js';
 import { Snapshot } from './snapshot.js';
-import { loadPipeline, type Pipeline, type Stage } from './stage.js';
+import { loadPipeline, namesOf, type Pipeline, type Stage } from './stage.js';
 import { assessAll, inputsOf, readDependencies } from './status.js';
 import { tellUnreadParams } from './unread-params.js';
 
@@ -117,6 +117,7 @@ async function execute(
     return await new Execution(workspace, maker, options, context).run(stages);
   } finally {
     source?.close();
+    await workspace.lock.settle(namesOf(pipeline));
   }
 }
 

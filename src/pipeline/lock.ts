@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join, parse } from 'node:path';
 import { writeAtomic } from '../atomic.js';
@@ -8,6 +7,7 @@ import { HndsrError } from '../errors.js';
 import type { HashCache } from './hash-cache.js';
 import { hashText } from './listing.js';
 import { type Fault, findFault, isRecord, type LockEntry } from './lock-entry.js';
+import { journaledEntries, LockJournal, readIfThere } from './lock-journal.js';
 
 export type { LockEntry, LockedContent } from './lock-entry.js';
 
@@ -24,30 +24,59 @@ const HEADER = `# Written by \`hndsr repro\`: what each stage of pipeline.yaml l
 version: 1
 `;
 
-/** The lock file of a pipeline. */
+/** An entry that ends sooner than this after the file was written goes to the journal. */
+const WRITE_AGAIN_MILLISECONDS = 1000;
+
+/** The lock file of a pipeline, and the journal of entries that it does not have yet. */
 export class Lock {
   /** Entries as the file has them; made when they are first written. */
   private readonly texts = new Map<string, string>();
+  private readonly journal: LockJournal;
+  /** Of the file's text. */
+  private hash: string;
+  /** When the next entry has the whole file written, by `performance.now()`. */
+  private writeAt = 0;
 
   private constructor(
     private readonly path: string,
     private readonly entries: Map<string, LockEntry>,
-  ) {}
+    hash: string,
+    /** Whether the journal has entries that the file lacks. */
+    private journaled = false,
+  ) {
+    this.journal = new LockJournal(path);
+    this.hash = hash;
+  }
 
   /**
    * @param memory remembers what the file means, until its text changes
    * @throws HndsrError CONFIG_SYNTAX, CONFIG_UNKNOWN_KEY, CONFIG_INVALID for a file edited or merged badly
    */
   static read(path: string, memory?: HashCache): Lock {
+    const journal = new LockJournal(path).read();
     const text = readIfThere(path);
-    if (text === undefined) return new Lock(path, new Map());
+    const hash = hashText(text ?? '');
+    const entries = new Map(Object.entries(text === undefined ? {} : Lock.meaning(text, path, hash, memory)));
+    const added = journaledEntries(journal, hash);
+    if (added.size > 0) {
+      const whole = Lock.parse(wholeText([...added.values()]), `the journal of ${basename(path)}`);
+      for (const [stage, entry] of Object.entries(whole)) entries.set(stage, entry);
+    }
+    return new Lock(path, entries, hash, added.size > 0);
+  }
+
+  private static meaning(
+    text: string,
+    path: string,
+    hash: string,
+    memory: HashCache | undefined,
+  ): Record<string, LockEntry> {
     const key = `lock-1:${basename(path)}`;
-    const stamp = hashText(text);
-    const known = memory?.recallValue(key, stamp) as Record<string, LockEntry> | undefined;
-    if (known !== undefined) return new Lock(path, new Map(Object.entries(known)));
+    const known = memory?.recallValue(key, hash) as Record<string, LockEntry> | undefined;
+    if (known !== undefined) return known;
     const stages = Lock.parse(text, basename(path));
-    if (isPlain(stages)) memory?.rememberValue(key, stamp, stages);
-    return new Lock(path, new Map(Object.entries(stages)));
+    if (isPlain(stages)) memory?.rememberValue(key, hash, stages);
+    return stages;
   }
 
   /**
@@ -78,28 +107,51 @@ export class Lock {
   }
 
   /**
-   * Puts one stage's entry in the file, at once and atomically; entries of stages that are no more go.
-   * @param stages all stages of pipeline.yaml
+   * Keeps one stage's entry, which is on the disk when this returns: in the file, or, soon after that was written, in
+   * the journal until the next time or `settle`. One call at a time.
+   * @param stages all stages of pipeline.yaml; entries of others go
+   * @throws HndsrError DISK_FULL, OUTPUT_UNWRITABLE; the entry is then as it was
    */
-  async write(stage: string, entry: LockEntry, stages: readonly string[]): Promise<void> {
-    await this.writeAll({ [stage]: entry }, stages);
-  }
-
-  /** As `write`, for several at once. */
-  async writeAll(entries: Readonly<Record<string, LockEntry>>, stages: readonly string[]): Promise<void> {
-    const known = new Set(stages);
-    const before = Object.keys(entries).map((stage) => [stage, this.entries.get(stage)] as const);
-    for (const [stage, entry] of Object.entries(entries)) this.put(stage, entry);
-    for (const name of this.entries.keys()) if (!known.has(name)) this.entries.delete(name);
-    const sorted = [...this.entries].sort(([one], [other]) => (one < other ? -1 : 1));
-    const texts = sorted.map(([name, value]) => this.textOf(name, value));
+  async write(stage: string, entry: LockEntry, stages: ReadonlySet<string>): Promise<void> {
+    const before = this.entries.get(stage);
+    this.put(stage, entry);
     try {
-      await writeAtomic(this.path, `${HEADER}stages:\n${texts.join('')}`);
+      if (performance.now() >= this.writeAt) return await this.writeFile(stages);
+      await this.journal.append(this.hash, stage, this.textOf(stage, entry));
+      this.journaled = true;
     } catch (error) {
-      // The stages have failed by this; one that ends after them must not write their entries.
-      for (const [stage, entry] of before) this.put(stage, entry);
+      // The stage has failed by this; one that ends after it must not write its entry.
+      this.put(stage, before);
+      this.writeAt = 0;
       throw error;
     }
+  }
+
+  /** Puts several entries in the file at once, as `write` does one. */
+  async writeAll(entries: Readonly<Record<string, LockEntry>>, stages: ReadonlySet<string>): Promise<void> {
+    for (const [stage, entry] of Object.entries(entries)) this.put(stage, entry);
+    await this.writeFile(stages);
+  }
+
+  /** Puts in the file what only the journal has. @throws HndsrError as `write` does; the journal then stays */
+  async settle(stages: ReadonlySet<string>): Promise<void> {
+    try {
+      if (this.journaled) await this.writeFile(stages);
+      else await this.journal.remove();
+    } finally {
+      await this.journal.close();
+    }
+  }
+
+  private async writeFile(stages: ReadonlySet<string>): Promise<void> {
+    for (const name of this.entries.keys()) if (!stages.has(name)) this.entries.delete(name);
+    const sorted = [...this.entries].sort(([one], [other]) => (one < other ? -1 : 1));
+    const text = wholeText(sorted.map(([name, value]) => this.textOf(name, value)));
+    await writeAtomic(this.path, text);
+    this.hash = hashText(text);
+    this.journaled = false;
+    await this.journal.remove();
+    this.writeAt = performance.now() + WRITE_AGAIN_MILLISECONDS;
   }
 
   private put(stage: string, entry: LockEntry | undefined): void {
@@ -120,13 +172,9 @@ export class Lock {
   }
 }
 
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+/** @param entries texts of entries, sorted by stage */
+function wholeText(entries: readonly string[]): string {
+  return `${HEADER}stages:\n${entries.join('')}`;
 }
 
 function findFaultIn(value: unknown): Fault | undefined {

@@ -10,7 +10,7 @@ import { PreviousOutputs } from './previous-outputs.js';
 import { describeReason, type Reason } from './reason.js';
 import { isRepeatable, type RunCache } from './run-cache.js';
 import { Snapshot } from './snapshot.js';
-import type { Pipeline, Stage } from './stage.js';
+import { namesOf, type Pipeline, type Stage } from './stage.js';
 import { runStage } from './stage-run.js';
 import { dependencyMissing, inputsOf, readDependencies } from './status.js';
 
@@ -42,6 +42,7 @@ export interface Made {
 export class StageMaker {
   /** The last write of the lock, which the next one waits for. */
   private written: Promise<void> = Promise.resolve();
+  private readonly names: ReadonlySet<string>;
 
   constructor(
     private readonly workspace: Workspace,
@@ -50,7 +51,9 @@ export class StageMaker {
     private readonly programs: string,
     private readonly options: MakeOptions,
     private readonly context: JobContext,
-  ) {}
+  ) {
+    this.names = namesOf(workspace.pipeline);
+  }
 
   /**
    * @param snapshot the project's files before
@@ -145,9 +148,7 @@ export class StageMaker {
 
   /** Writes a stage's entry in the lock. Stages that end at once take turns: each write has all entries before. */
   private async record(stage: Stage, entry: LockEntry): Promise<void> {
-    const { pipeline, lock } = this.workspace;
-    const names = pipeline.order.map(({ name }) => name);
-    const write = this.written.then(() => lock.write(stage.name, entry, names));
+    const write = this.written.then(() => this.workspace.lock.write(stage.name, entry, this.names));
     this.written = write.catch(() => {});
     await write;
   }

@@ -188,6 +188,10 @@ function refuseDangerousOutputs(cwd: string, stage: Stage, file: YamlFile, files
   }
 }
 
+export function namesOf({ order }: Pipeline): ReadonlySet<string> {
+  return new Set(order.map(({ name }) => name));
+}
+
 /** A stage's name as that of a file: a template's stage may be named by any text, also by one that would be another path. */
 export function fileNameOf(stage: string): string {
   return stage.replaceAll(/[^\w.,@=+-]/gu, (odd) => `%${odd.codePointAt(0)!.toString(16).toUpperCase()}`);

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCacheFolder } from '../config/project.js';
+import { runCacheFolder, stateFolder } from '../config/project.js';
 import { objectPath } from './objects.js';
 import type { Store } from './store.js';
 
@@ -27,16 +27,33 @@ export function referencedObjects(cwd: string, store: Store): Set<string> {
     )
     .pluck()
     .all() as string[];
-  const locked = locksOf(cwd).flatMap((lock) => hashesIn(readFileSync(lock, 'latin1')));
+  const locked = textsOfLocks(cwd).flatMap(hashesIn);
   return withListed(cwd, [...stored, ...locked]);
 }
 
-/** hndsr.lock, and the NAME.hndsr.lock of each other pipeline in the folder. */
-function locksOf(cwd: string): string[] {
-  const names = existsSync(cwd) ? readdirSync(cwd) : [];
-  return names
-    .filter((name) => name === LOCK_FILE || name.endsWith(`.${LOCK_FILE}`))
-    .map((name) => join(cwd, name));
+/**
+ * hndsr.lock, and the NAME.hndsr.lock of each other pipeline in the folder, before them the journals of entries that are
+ * on their way into these.
+ */
+function textsOfLocks(cwd: string): string[] {
+  const ending = (end: string) => (name: string) => name === end || name.endsWith(`.${end}`);
+  return [
+    ...filesIn(stateFolder(cwd), ending(`${LOCK_FILE}.journal`)),
+    ...filesIn(cwd, ending(LOCK_FILE)),
+  ].map((path) => {
+    try {
+      return readFileSync(path, 'latin1');
+    } catch (error) {
+      // The lock's file has taken its place since.
+      if (path.endsWith('.journal') && (error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+      throw error;
+    }
+  });
+}
+
+function filesIn(folder: string, isWanted: (name: string) => boolean): string[] {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names.filter(isWanted).map((name) => join(folder, name));
 }
 
 /**

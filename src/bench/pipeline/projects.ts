@@ -90,5 +90,5 @@ export async function makeLargeGraph(cwd: string, count: number): Promise<void> 
     };
   }
   writeFileSync(join(cwd, 'pipeline.yaml'), `${lines.join('\n')}\n`);
-  await Lock.read(join(cwd, 'hndsr.lock')).writeAll(entries, names);
+  await Lock.read(join(cwd, 'hndsr.lock')).writeAll(entries, new Set(names));
 }
