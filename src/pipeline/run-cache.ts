@@ -3,6 +3,7 @@ import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../atomic.js';
 import { runCacheFolder } from '../config/project.js';
+import { isMap } from '../config/vars.js';
 import { HndsrError } from '../errors.js';
 import type { Emit } from '../events.js';
 import type { FileHasher } from './file-hash.js';
@@ -110,7 +111,10 @@ export class RunCache {
   private async record(stage: Stage, run: LockEntry): Promise<void> {
     const check = hashText(canonical(run));
     const record: RunRecord = { version: 1, stage: stage.name, run, check };
-    await writeAtomic(runRecordPath(this.cwd, run.fingerprint), `${JSON.stringify(record, null, 2)}\n`);
+    await writeAtomic(
+      runRecordPath(this.cwd, run.fingerprint),
+      `${JSON.stringify(record, encodeNumber, 2)}\n`,
+    );
   }
 
   /** The outputs of a stage with what an earlier run made of each. */
@@ -142,7 +146,7 @@ export function readRunRecord(cwd: string, fingerprint: string): RunRecord | und
 /** @returns undefined for a text that is no record of the run with this fingerprint, or was changed */
 export function parseRunRecord(text: string, expected: string): RunRecord | undefined {
   try {
-    const record = JSON.parse(text) as RunRecord;
+    const record = JSON.parse(text, decodeNumber) as RunRecord;
     const { version, run, check } = record;
     if (version !== 1 || typeof record.stage !== 'string' || findFault(run) !== undefined) return undefined;
     const whole = hashText(canonical(run)) === check && run.fingerprint === expected;
@@ -150,6 +154,19 @@ export function parseRunRecord(text: string, expected: string): RunRecord | unde
   } catch {
     return undefined;
   }
+}
+
+const NUMBERS_JSON_LACKS: readonly unknown[] = ['NaN', 'Infinity', '-Infinity'];
+
+/** A param may be .nan or .inf, which JSON would make null. */
+function encodeNumber(_: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? { number: String(value) } : value;
+}
+
+/** A param that looked like this before makes a record that its `check` refuses. */
+function decodeNumber(_: string, value: unknown): unknown {
+  if (!isMap(value) || !NUMBERS_JSON_LACKS.includes(value.number)) return value;
+  return Object.keys(value).length === 1 ? Number(value.number) : value;
 }
 
 /** The fingerprints of the runs that the cache has records of. */

@@ -145,3 +145,17 @@ it.each([
   await project.write('pipeline.yaml', `stages: {make: {cmd: x, ${flag}, ${deps}, ${outs}}}`);
   expect(isRepeatable((await loadPipeline(project.cwd)).order[0]!)).toBe(false);
 });
+
+it.each(['.nan', '.inf', '-.inf', '[1, {deep: .nan}]', '{number: 1}', '{number: NaN, other: .inf}'])(
+  'a run with the param %s is restored',
+  async (value) => {
+    await project.write('params.yaml', `limit: ${value}\n`);
+    await project.replace('pipeline.yaml', 'deps:', 'params: [limit]\n    deps:');
+    expect(await project.ran()).toEqual(['make']);
+    await project.write('params.yaml', 'limit: another\n');
+    expect(await project.ran()).toEqual(['make']);
+    await project.write('params.yaml', `limit: ${value}\n`);
+    expect(await project.restored()).toEqual(['make']);
+    expect(await project.stale()).toEqual({});
+  },
+);
