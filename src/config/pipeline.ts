@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { type CacheConfig, cacheSchema } from './cache-config.js';
@@ -7,6 +8,9 @@ import { PLOT_KEYS, type ShownFiles, shownFiles, shownSchema } from './shown-fil
 import { knownStageKeys, type StageConfig, stageSchema } from './stage-config.js';
 import type { VarRead } from './vars.js';
 import { readYaml, validateAt, validateYaml, type YamlFile } from './yaml.js';
+
+/** Read when it is named, and not else. */
+const DVC_FILE = 'dvc.yaml';
 
 /** A stage's name is also the name of its log file. */
 const stageName = z
@@ -51,7 +55,7 @@ export interface PipelineConfig {
 export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): PipelineConfig {
   const absolute = resolve(cwd, path);
   const folder = dirname(absolute);
-  const file = readYaml(absolute, path);
+  const file = readYaml(absolute, path, whereToLook(cwd, path));
   const { vars, stages, cache, ...rest } = validateYaml(file, pipelineSchema, (at) =>
     Object.keys((at[0] === 'cache' ? cacheSchema : pipelineSchema).shape),
   );
@@ -64,4 +68,13 @@ export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): P
   const known = (at: PropertyKey[]): string[] => (at[0] === 'plots' ? PLOT_KEYS : []);
   const shown = shownFiles(validateAt(file, [], expansion.resolve(rest), shownSchema, known));
   return { folder, file, stages: checked, reads: expansion.reads, shown, cache };
+}
+
+/** @returns undefined where no file was named, and there is none to name */
+function whereToLook(cwd: string, path: string): { hint: string } | undefined {
+  if (path !== PIPELINE_FILE) {
+    return { hint: `-f names a pipeline's file, here ${path}, relative to ${cwd}: correct it.` };
+  }
+  if (!existsSync(resolve(cwd, DVC_FILE))) return undefined;
+  return { hint: `There is a ${DVC_FILE} here: name it with -f ${DVC_FILE}.` };
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Document, Node } from 'yaml';
 import type { z } from 'zod';
-import { HndsrError, type Location } from '../errors.js';
+import { type ErrorDetails, HndsrError, type Location } from '../errors.js';
 
 /** A place in a file, as an error shows it. */
 export interface Place {
@@ -26,23 +26,34 @@ export interface YamlFile {
   locate(path: readonly PropertyKey[], of?: 'key' | 'value', within?: string): Place;
 }
 
+/** What to do where the file that a command begins with is not there. */
+const BEGIN = 'Run `hndsr init` to start a project here, or name the project folder with -C DIR.';
+
 /**
  * @param path file to read
  * @param name what messages call it
+ * @param missing what the error says where it is not there, besides that
  * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX (with line and column)
  */
-export function readYaml(path: string, name: string): YamlFile {
+export function readYaml(path: string, name: string, missing?: ErrorDetails): YamlFile {
+  return parseYaml(readConfigText(path, name, missing), name);
+}
+
+/** As `readYaml`, of a file in another form. @throws HndsrError CONFIG_MISSING */
+export function readConfigText(path: string, name: string, missing: ErrorDetails = { hint: BEGIN }): string {
   reads?.add(path);
-  let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new HndsrError('CONFIG_MISSING', `${name} was not found (looked for ${path})`, {
-      hint: 'Run `hndsr init` to start a project here, or name the project folder with -C DIR.',
-      cause: error,
-    });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'ENOENT' || code === 'ENOTDIR'
+        ? `was not found (looked for ${path})`
+        : code === 'EISDIR'
+          ? `is a folder, not a file (${path})`
+          : `cannot be read: ${message}`;
+    throw new HndsrError('CONFIG_MISSING', `${name} ${why}`, { ...missing, cause: error });
   }
-  return parseYaml(text, name);
 }
 
 /** The paths of the files that a call of `readsOf` asks for. */

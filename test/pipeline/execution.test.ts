@@ -288,4 +288,22 @@ it('says how to begin where there is no pipeline.yaml', async () => {
   expect(stderr).toMatch(
     /^error CONFIG_MISSING: pipeline\.yaml was not found .*\n {2}hint: Run `hndsr init`/,
   );
+  await project.write('dvc.yaml', 'stages: {a: {cmd: echo}}');
+  expect((await project.run('status')).stderr).toMatch(
+    /\n {2}hint: There is a dvc\.yaml here: name it with -f dvc\.yaml\.\n$/,
+  );
+});
+
+it('says what is wrong with the file that -f names', async () => {
+  const { code, stderr } = await project.run('repro', '-f', 'sub/other.yaml');
+  expect([code, stderr]).toEqual([
+    2,
+    `error CONFIG_MISSING: sub/other.yaml was not found (looked for ${join(project.cwd, 'sub/other.yaml')})\n` +
+      `  hint: -f names a pipeline's file, here sub/other.yaml, relative to ${project.cwd}: correct it.\n`,
+  ]);
+  await mkdir(join(project.cwd, 'sub'));
+  const folder = await project.run('dag', '-f', 'sub');
+  expect(folder.stderr).toContain(
+    `error CONFIG_MISSING: sub is a folder, not a file (${join(project.cwd, 'sub')})\n`,
+  );
 });
