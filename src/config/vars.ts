@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { HndsrError } from '../errors.js';
 import { PARAMS_FILE } from './project.js';
-import { isYamlThere, readYaml, type YamlFile } from './yaml.js';
+import { noLiteral, readValues } from './values-file.js';
+import { isYamlThere, type YamlFile } from './yaml.js';
 
 type Values = Record<string, unknown>;
 
@@ -41,7 +42,7 @@ export class Vars {
    * With those that a list of `vars` names: files, `file:key,key`, or maps of values.
    * @param at where the list stands
    * @param folder that its paths are relative to
-   * @throws HndsrError CONFIG_INVALID for a value that is there already; what `readYaml` throws
+   * @throws HndsrError CONFIG_INVALID for a value that is there already; what `readValues` throws
    */
   withList(list: readonly (string | Values)[], file: YamlFile, at: readonly PropertyKey[], folder: string) {
     let found: Vars = this;
@@ -72,13 +73,18 @@ export class Vars {
     from?: { file: YamlFile; place: readonly PropertyKey[] },
   ): Vars {
     if (this.loaded.has(path)) return this;
-    const whole = readYaml(path, name).value;
+    const missing = from && {
+      ...from.file.locate(from.place),
+      hint: 'Put it there, or correct its path, which is relative to the folder that the stages run in.',
+    };
+    const { value: whole, untold } = readValues(path, name, missing);
     if (!isMap(whole)) {
       throw new HndsrError('CONFIG_INVALID', `${name}: a file of vars must be a map`, {
         ...from?.file.locate(from.place),
       });
     }
     for (const key of keys) {
+      if (untold.has(key)) throw noLiteral(name, key, untold.get(key)!);
       if (Object.hasOwn(whole, key)) continue;
       throw new HndsrError('CONFIG_INVALID', `${from!.file.name}: ${name} has no \`${key}\``, {
         ...from!.file.locate(from!.place, 'value', key),

@@ -1,19 +1,19 @@
 import { extname } from 'node:path';
 import { parse as parseCsv } from 'csv-parse/sync';
-import { parseYaml } from '../config/yaml.js';
+import { parseValues, VALUES_ENDINGS } from '../config/values-file.js';
 import { HndsrError } from '../errors.js';
 
 /** The endings of files whose values are known. */
-export const DATA_ENDINGS = ['.json', '.yaml', '.yml', '.csv', '.tsv'];
+export const DATA_ENDINGS = [...VALUES_ENDINGS, '.csv', '.tsv'];
 
 /** A JSON number that JSON does not have; Python writes it. */
 const NO_NUMBER = /(?<=[:[,\s])-?(?:NaN|Infinity)(?=[,\]}\s])/g;
 
 /**
- * The value of a JSON or YAML file; of a CSV or TSV file, its rows as objects, whose numbers are numbers.
+ * The value of a JSON, YAML, TOML or Python file; of a CSV or TSV file, its rows as objects, whose numbers are numbers.
  * @param name what messages call it
  * @param header false: the first line of a CSV or TSV is a row, too, and its fields are 0, 1, 2 and so on
- * @throws HndsrError INPUT_INVALID for what is none of these; CONFIG_SYNTAX with line and column for YAML
+ * @throws HndsrError INPUT_INVALID for what is none of these; CONFIG_SYNTAX with the line for YAML, TOML and Python
  */
 export function parseData(bytes: Buffer, name: string, header = true): unknown {
   const text = bytes.toString('utf8');
@@ -32,7 +32,7 @@ export function parseData(bytes: Buffer, name: string, header = true): unknown {
       },
     );
   }
-  if (DATA_ENDINGS.includes(ending)) return parseYaml(text, name).value;
+  if (DATA_ENDINGS.includes(ending)) return parseValues(text, name).value;
   throw new HndsrError('INPUT_INVALID', `${name}: values are read from ${DATA_ENDINGS.join(', ')} only`, {
     hint: 'Write it in one of these forms, or do not declare it as metrics or params.',
   });

@@ -1,18 +1,17 @@
 import { extname } from 'node:path';
-import { readYaml, type YamlFile } from '../config/yaml.js';
+import { noLiteral, readValues, VALUES_ENDINGS, type Values } from '../config/values-file.js';
+import type { YamlFile } from '../config/yaml.js';
 import { HndsrError } from '../errors.js';
 import type { ParamSelection, Stage, StagePath } from './stage.js';
 
-const READABLE = ['.yaml', '.yml', '.json'];
-
 /** The params files of a pipeline, each read at most once. */
 export class ParamsFiles {
-  private readonly read = new Map<string, YamlFile>();
+  private readonly read = new Map<string, Values>();
 
   /**
    * The values that a stage selects, by the names of its selections.
    * @param file of the pipeline, for the place of an error
-   * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX for the file; CONFIG_INVALID for a key that it lacks
+   * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX for the file; CONFIG_INVALID for a key that it lacks, or whose value cannot be told
    */
   values(stage: Stage, file: YamlFile): Record<string, unknown> {
     return Object.fromEntries(
@@ -21,7 +20,11 @@ export class ParamsFiles {
   }
 
   private value(stage: Stage, { file: params, select, key }: ParamSelection, file: YamlFile): unknown {
-    const root = this.open(params, file).value;
+    const { value: root, untold } = this.open(params, file);
+    for (const [name, place] of untold) {
+      if (select === undefined || liesIn(name, select) || liesIn(select, name))
+        throw noLiteral(params.path, name, place);
+    }
     const value = select === undefined ? root : selectKey(root, select);
     if (value !== undefined) return value;
     throw new HndsrError(
@@ -34,19 +37,27 @@ export class ParamsFiles {
     );
   }
 
-  private open(params: StagePath, file: YamlFile): YamlFile {
+  private open(params: StagePath, file: YamlFile): Values {
     const known = this.read.get(params.absolute);
     if (known !== undefined) return known;
-    if (!READABLE.includes(extname(params.path))) {
+    if (!VALUES_ENDINGS.includes(extname(params.path))) {
       throw new HndsrError('CONFIG_INVALID', `${file.name}: cannot read params from ${params.path}`, {
         ...file.locate(params.key, 'key'),
-        hint: `A params file is YAML or JSON: ${READABLE.join(', ')}.`,
+        hint: `A params file is YAML, JSON, TOML or Python: ${VALUES_ENDINGS.join(', ')}.`,
       });
     }
-    const read = readYaml(params.absolute, params.path);
+    const read = readValues(params.absolute, params.path, {
+      ...file.locate(params.key),
+      hint: `Put it there, or correct its path in ${file.name}.`,
+    });
     this.read.set(params.absolute, read);
     return read;
   }
+}
+
+/** Whether a dotted key is another one, or below it. */
+function liesIn(key: string, other: string): boolean {
+  return `${key}.`.startsWith(`${other}.`);
 }
 
 /** The value at a dotted key; undefined where there is none. */
