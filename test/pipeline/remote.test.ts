@@ -1,17 +1,40 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import S3rver from 's3rver';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { FolderRemote } from '../../src/pipeline/remote/folder-remote.js';
 import { openRemote } from '../../src/pipeline/remote/remote.js';
 import { fetch, pull, push } from '../../src/pipeline/remote/sync.js';
 import { objectKey } from '../../src/pipeline/remote/transfer.js';
 import { objectPath } from '../../src/store/objects.js';
 import { Project, temporaryFolder } from './project.js';
+
+/** Stands before a server: passes on, answers with a status, or breaks the connection. Ends with the test. */
+async function startProxy(to: string, decide: (url: URL) => 'pass' | 'break' | number): Promise<string> {
+  const proxy = createServer((incoming, answer) => {
+    const decided = decide(new URL(incoming.url!, to));
+    if (decided === 'break') return void incoming.destroy();
+    if (decided !== 'pass') return void answer.writeHead(decided).end();
+    const { method, headers } = incoming;
+    const passed = request(new URL(incoming.url!, to), { method, headers }, (response) => {
+      answer.writeHead(response.statusCode!, response.headers);
+      response.pipe(answer);
+    });
+    incoming.pipe(passed);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+}
 
 const FILES = {
   'pipeline.yaml': `
@@ -229,7 +252,8 @@ describe('a bucket', () => {
     const home = await temporaryFolder();
     await writeFile(join(home, 'large'), bytes);
     const bucket = await openRemote(home, { address: 's3://cache/large', endpoint });
-    await bucket.put('key', join(home, 'large'));
+    await bucket.put('key', join(home, 'large'), join(home, 'state'));
+    expect(await readdir(home)).toEqual(['large']);
     await writeFile(join(home, 'again'), bytes.subarray(0, 25_000_000));
     expect(await bucket.get('key', join(home, 'again'))).toBe(true);
     expect((await readFile(join(home, 'again'))).equals(bytes)).toBe(true);
@@ -238,6 +262,42 @@ describe('a bucket', () => {
     expect(await bucket.get('none', join(home, 'none'))).toBe(false);
     expect(await bucket.list('')).toEqual(expect.any(Array));
     bucket.close();
+  });
+
+  it('gets a large object that was broken off from behind the last part that arrived', async () => {
+    const home = await temporaryFolder();
+    const [file, state] = [join(home, 'large'), join(home, 'state')];
+    await writeFile(file, Buffer.alloc(40_000_000, 'imagery'));
+    const parts: string[] = [];
+    const proxy = await startProxy(endpoint, (url) => {
+      const part = url.searchParams.get('partNumber');
+      if (url.searchParams.get('uploadId') === 'forgotten') return 404;
+      if (part === '2' && !parts.includes('healed')) return 'break';
+      if (part !== null) parts.push(part);
+      return 'pass';
+    });
+    const put = async (): Promise<void> => {
+      const bucket = await openRemote(home, { address: 's3://cache/broken', endpoint: proxy });
+      await bucket.put('key', file, state).finally(() => bucket.close());
+    };
+    await expect(put()).rejects.toMatchObject({ code: 'REMOTE_UNREACHABLE' });
+    const begun = await readFile(state, 'utf8');
+    expect(begun.split('\n')).toHaveLength(3);
+    parts.push('healed');
+    await put();
+    expect(parts).toEqual(['1', 'healed', '2', '3']);
+    const bucket = await openRemote(home, { address: 's3://cache/broken', endpoint });
+    await bucket.get('key', join(home, 'again'));
+    bucket.close();
+    expect((await readFile(join(home, 'again'))).equals(await readFile(file))).toBe(true);
+    await rm(join(home, 'again'));
+    expect(await readdir(home)).toEqual(['large']);
+    // One that the service has removed, and one of another file, begin again.
+    await writeFile(state, begun.replace(/"UploadId":"[^"]*"/, '"UploadId":"forgotten"'));
+    await put();
+    await writeFile(state, begun.replace('"size":40000000', '"size":1'));
+    await put();
+    expect(parts.slice(4)).toEqual(['1', '2', '3', '1', '2', '3']);
   });
 
   it('that is not there is told', async () => {

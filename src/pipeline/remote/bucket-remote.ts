@@ -3,7 +3,6 @@ import { open, readFile, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
-  AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   GetObjectCommand,
@@ -24,12 +23,21 @@ import {
 import { asWriteError, HndsrError } from '../../errors.js';
 import { sizeOf } from './folder-remote.js';
 import { type Remote, remoteError } from './remote.js';
+import { type Upload, UploadRecord } from './upload-record.js';
 
 /** What is larger is stored in parts: a service takes no more than 5 GB at once, and memory holds less. */
 const PART_BYTES = 1 << 24;
 /** The most that a service takes of them for one object is 10,000. */
 const MOST_PARTS = 9000;
 const ATTEMPTS = 5;
+
+interface Sending {
+  /** Bytes. */
+  size: number;
+  partBytes: number;
+  upload: Upload;
+  record: UploadRecord;
+}
 
 /** A prefix of a bucket of S3, or of a service that speaks its language. */
 export class BucketRemote implements Remote {
@@ -39,7 +47,7 @@ export class BucketRemote implements Remote {
   /** @throws HndsrError INPUT_INVALID */
   constructor(
     readonly name: string,
-    endpoint: string | null,
+    private readonly endpoint: string | null,
   ) {
     this.address = parseBucketAddress(name);
     this.client = openBucketClient(endpoint);
@@ -73,10 +81,10 @@ export class BucketRemote implements Remote {
     return keys.map((key) => key.slice(Key.length - prefix.length));
   }
 
-  async put(key: string, file: string): Promise<void> {
+  async put(key: string, file: string, state: string): Promise<void> {
     try {
       const { size } = await stat(file);
-      if (size > PART_BYTES) await this.putParts(key, file, size);
+      if (size > PART_BYTES) await this.putParts(key, file, size, state);
       else await this.client.send(new PutObjectCommand({ ...this.at(key), Body: await readFile(file) }));
     } catch (error) {
       throw this.explain(error);
@@ -106,29 +114,51 @@ export class BucketRemote implements Remote {
     this.client.destroy();
   }
 
-  private async putParts(key: string, file: string, size: number): Promise<void> {
+  private async putParts(key: string, file: string, size: number, state: string): Promise<void> {
     const at = this.at(key);
-    const { UploadId } = await this.client.send(new CreateMultipartUploadCommand(at));
     const partBytes = Math.max(PART_BYTES, Math.ceil(size / MOST_PARTS));
+    const record = new UploadRecord(state, { endpoint: this.endpoint, ...at, size, partBytes });
+    const begin = async (): Promise<Upload> => {
+      const { UploadId } = await this.client.send(new CreateMultipartUploadCommand(at));
+      return record.begin(UploadId!);
+    };
+    const begun = await record.read();
+    const send = (upload: Upload) => this.sendParts(at, file, { size, partBytes, upload, record });
+    try {
+      await send(begun ?? (await begin()));
+    } catch (error) {
+      // The service has removed what had been begun, as its owner may have told it to after some days.
+      if (begun === undefined || statusOf(error) !== 404) throw error;
+      await send(await begin());
+    }
+    await record.remove();
+  }
+
+  /** All parts that the service does not have, and the end. What fails is left to go on from there. */
+  private async sendParts(
+    at: { Bucket: string; Key: string },
+    file: string,
+    { size, partBytes, upload, record }: Sending,
+  ): Promise<void> {
+    const { UploadId } = upload;
+    const etags = [...upload.etags];
     const handle = await open(file);
     try {
-      const Parts: { ETag: string | undefined; PartNumber: number }[] = [];
-      for (let start = 0; start < size; start += partBytes) {
-        const PartNumber = Parts.length + 1;
+      for (let start = etags.length * partBytes; start < size; start += partBytes) {
         const Body = Buffer.alloc(Math.min(partBytes, size - start));
         await handle.read(Body, 0, Body.length, start);
-        const { ETag } = await this.client.send(new UploadPartCommand({ ...at, UploadId, PartNumber, Body }));
-        Parts.push({ ETag, PartNumber });
+        const part = { ...at, UploadId, PartNumber: etags.length + 1, Body };
+        const { ETag } = await this.client.send(new UploadPartCommand(part));
+        etags.push(ETag!);
+        await record.add(ETag!);
       }
-      await this.client.send(
-        new CompleteMultipartUploadCommand({ ...at, UploadId, MultipartUpload: { Parts } }),
-      );
-    } catch (error) {
-      await this.client.send(new AbortMultipartUploadCommand({ ...at, UploadId })).catch(() => {});
-      throw error;
     } finally {
       await handle.close();
     }
+    const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
+    await this.client.send(
+      new CompleteMultipartUploadCommand({ ...at, UploadId, MultipartUpload: { Parts } }),
+    );
   }
 
   private at(key: string): { Bucket: string; Key: string } {

@@ -8,8 +8,11 @@ export interface Remote {
   has(key: string): Promise<boolean>;
   /** The keys that begin with `prefix`. */
   list(prefix: string): Promise<string[]>;
-  /** Stores a file whole or not at all. */
-  put(key: string, file: string): Promise<void>;
+  /**
+   * Stores a file whole or not at all; one that is the same each time under this key.
+   * @param state a file in which may be kept how far it came, to go on from there the next time
+   */
+  put(key: string, file: string, state: string): Promise<void>;
   /**
    * Gets a file to `path`; where a part of it lies there already, it goes on from there.
    * @returns false when the remote has no such key

@@ -147,7 +147,7 @@ export class Transfer implements RunSource {
   }
 
   private async put(key: string, path: string): Promise<void> {
-    await this.remote.put(key, path);
+    await this.remote.put(key, path, join(incomingFolder(this.cwd), `${key.replaceAll('/', '')}.upload`));
     this.count(await sizeOf(path));
   }
 
