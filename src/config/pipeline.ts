@@ -6,7 +6,7 @@ import { Expansion } from './expand.js';
 import { PIPELINE_FILE } from './project.js';
 import { PLOT_KEYS, type ShownFiles, shownFiles, shownSchema } from './shown-files.js';
 import { knownStageKeys, type StageConfig, stageSchema } from './stage-config.js';
-import type { VarRead } from './vars.js';
+import { isMap, type VarRead } from './vars.js';
 import { readYaml, validateAt, validateYaml, type YamlFile } from './yaml.js';
 
 /** Read when it is named, and not else. */
@@ -24,7 +24,16 @@ const pipelineSchema = z.strictObject({
   params: z.unknown().optional(),
   metrics: z.unknown().optional(),
   plots: z.unknown().optional(),
+  // Accepted for dvc.yaml: they name things for other programs.
+  artifacts: z.unknown().optional(),
+  datasets: z.unknown().optional(),
 });
+
+/** A file may name nothing but files that are shown, as those do that other programs write. */
+const fileSchema = z.preprocess(
+  (value) => (isMap(value) && Object.keys(value).length > 0 ? { stages: {}, ...value } : value),
+  pipelineSchema,
+);
 
 /** A stage of pipeline.yaml, or one of those that its `foreach` or `matrix` stands for. */
 export interface NamedStage {
@@ -56,7 +65,7 @@ export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): P
   const absolute = resolve(cwd, path);
   const folder = dirname(absolute);
   const file = readYaml(absolute, path, whereToLook(cwd, path));
-  const { vars, stages, cache, ...rest } = validateYaml(file, pipelineSchema, (at) =>
+  const { vars, stages, cache, params, metrics, plots } = validateYaml(file, fileSchema, (at) =>
     Object.keys((at[0] === 'cache' ? cacheSchema : pipelineSchema).shape),
   );
   const expansion = new Expansion(file, folder);
@@ -66,7 +75,9 @@ export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): P
     config: validateAt(file, key, value, stageSchema, (at) => knownStageKeys(at.slice(key.length))),
   }));
   const known = (at: PropertyKey[]): string[] => (at[0] === 'plots' ? PLOT_KEYS : []);
-  const shown = shownFiles(validateAt(file, [], expansion.resolve(rest), shownSchema, known));
+  const shown = shownFiles(
+    validateAt(file, [], expansion.resolve({ params, metrics, plots }), shownSchema, known),
+  );
   return { folder, file, stages: checked, reads: expansion.reads, shown, cache };
 }
 

@@ -2,14 +2,20 @@ import { posix } from 'node:path';
 import { z } from 'zod';
 import type { PlotFlags } from './stage-config.js';
 
+/** A plot that a pipeline names beside its stages. */
+export interface ShownPlot {
+  /** Its file, or any text. */
+  name: string;
+  /** Several are drawn in one chart. */
+  files: readonly { path: string; x: string | undefined; y: string[] | undefined }[];
+  flags: Pick<PlotFlags, 'x_label' | 'y_label' | 'title' | 'template' | 'header'>;
+}
+
 /** Files that a pipeline names beside its stages: they are shown, and no stage depends on that. */
 export interface ShownFiles {
   params: readonly string[];
   metrics: readonly string[];
-  plots: readonly {
-    path: string;
-    flags: Pick<PlotFlags, 'x' | 'y' | 'x_label' | 'y_label' | 'title' | 'header'>;
-  }[];
+  plots: readonly ShownPlot[];
 }
 
 const path = z.string().min(1, 'is an empty path');
@@ -45,10 +51,7 @@ export const shownSchema = z.strictObject({
   plots: plots.default([]),
 });
 
-/**
- * @param shown what the file has. A plot is named by its file, or by any text where `y` names files and their fields:
- * then each is a plot with that title
- */
+/** A plot is named by its file, or by any text where `y` names files and their fields. */
 export function shownFiles({ params, metrics, plots }: z.infer<typeof shownSchema>): ShownFiles {
   const entries = plots.flatMap((entry) =>
     Object.entries(typeof entry === 'string' ? { [entry]: null } : entry),
@@ -56,7 +59,7 @@ export function shownFiles({ params, metrics, plots }: z.infer<typeof shownSchem
   return {
     params: params.map(plain),
     metrics: metrics.map(plain),
-    plots: entries.flatMap(([name, flags]) => plotsNamed(name, flags)),
+    plots: entries.map(([name, flags]) => plotNamed(name, flags)),
   };
 }
 
@@ -65,17 +68,13 @@ function plain(path: string): string {
   return posix.normalize(path).replace(/\/$/, '');
 }
 
-function plotsNamed(name: string, given: z.infer<typeof plot>): ShownFiles['plots'] {
-  const { x, y, template: _, ...labels } = given ?? { header: true };
+function plotNamed(name: string, given: z.infer<typeof plot>): ShownPlot {
+  const { x, y, ...flags } = given ?? { header: true };
   const listed = (one: z.infer<typeof fields>): string[] => (typeof one === 'string' ? [one] : one);
   const xOf = (file: string): string | undefined => (typeof x === 'object' ? x[file] : x);
-  if (typeof y === 'object' && !Array.isArray(y)) {
-    return Object.entries(y).map(([file, some]) => ({
-      path: plain(file),
-      flags: { title: name, ...labels, x: xOf(file), y: listed(some) },
-    }));
-  }
-  return [
-    { path: plain(name), flags: { ...labels, x: xOf(name), y: y === undefined ? undefined : listed(y) } },
-  ];
+  const ofFiles = typeof y === 'object' && !Array.isArray(y);
+  const files = ofFiles
+    ? Object.entries(y).map(([file, some]) => ({ path: plain(file), x: xOf(file), y: listed(some) }))
+    : [{ path: plain(name), x: xOf(name), y: y === undefined ? undefined : listed(y) }];
+  return { name, files, flags: ofFiles ? { title: name, ...flags } : flags };
 }

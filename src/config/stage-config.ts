@@ -3,6 +3,12 @@ import { duration } from './duration.js';
 
 const path = z.string().min(1, 'is an empty path');
 
+const NO_ADDRESS = 'is an address: only local files and folders count';
+
+function isLocal(text: string): boolean {
+  return !/^[a-z][a-z\d+.-]*:\/\//i.test(text);
+}
+
 /** One value stands for a list of one. */
 function listOf<T extends z.ZodType>(item: T, error: string) {
   return z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(item, { error }));
@@ -18,13 +24,14 @@ function withFlags<T extends z.ZodType>(flags: T) {
   return z.preprocess(
     (value) => (typeof value === 'string' ? { [value]: {} } : value),
     z
-      .record(z.string().min(1, 'is an empty path'), flags, {
+      .record(path, flags, {
         error: 'must be a path, or a path with its flags: {path: {cache: false}}',
       })
       .refine(
         (entry) => Object.keys(entry).length === 1,
         'names more than one path: begin each with its own `-`',
-      ),
+      )
+      .refine((entry) => Object.keys(entry).every(isLocal), NO_ADDRESS),
   );
 }
 
@@ -33,7 +40,14 @@ const outputFlags = z.strictObject({
   cache: z.boolean().default(true),
   /** The command finds the previous output in place, to add to it. */
   persist: z.boolean().default(false),
+  /** False: it is neither pushed nor pulled. */
+  push: z.boolean().default(true),
   desc: z.string().optional(),
+  // Accepted for dvc.yaml: for other programs, and for remotes by name, of which there is one here.
+  type: z.string().optional(),
+  labels: z.array(z.string()).optional(),
+  meta: z.unknown().optional(),
+  remote: z.string().optional(),
 });
 
 const plotFlags = outputFlags.extend({
@@ -44,7 +58,7 @@ const plotFlags = outputFlags.extend({
   x_label: z.string().optional(),
   y_label: z.string().optional(),
   title: z.string().optional(),
-  /** Accepted for dvc.yaml: there is one template here. */
+  /** `confusion` and `confusion_normalized`; any other is a chart of lines. */
   template: z.string().optional(),
   /** False: a CSV or TSV without a first line of names; its fields are 0, 1, 2 and so on. */
   header: z.boolean().default(true),
@@ -68,7 +82,7 @@ export const stageSchema = z.strictObject({
   cmd: commands,
   /** Folder, relative to pipeline.yaml, in which the command runs and to which the paths below are relative. */
   wdir: path.default('.'),
-  deps: z.array(path).default([]),
+  deps: z.array(path.refine(isLocal, NO_ADDRESS)).default([]),
   params: z.array(params).default([]),
   outs: z.array(withFlags(outputFlags)).default([]),
   metrics: z.array(withFlags(outputFlags)).default([]),

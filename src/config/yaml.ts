@@ -161,9 +161,12 @@ function parseWithPlaces(text: string, name: string) {
   };
   const wrong = document.errors[0];
   if (wrong !== undefined) {
+    const found = place(...wrong.pos);
     throw new HndsrError('CONFIG_SYNTAX', `${name} is not valid YAML: ${wrong.message}`, {
-      ...place(...wrong.pos),
-      hint: 'Mind the indentation (spaces, not tabs), colons and quotes around this place.',
+      ...found,
+      hint: /[[{].*\$\{/.test(found.source)
+        ? 'In [...] or {...} a text with ${...} needs quotes.'
+        : 'Mind the indentation (spaces, not tabs), colons and quotes around this place.',
     });
   }
   return { document, place };

@@ -9,12 +9,14 @@ export interface Curve {
   label: string;
   rows: readonly Row[];
   field: string;
+  /** Field of the horizontal axis; undefined: the number of the row. */
+  x: string | undefined;
 }
 
 export interface ChartOptions {
   title: string;
   curves: readonly Curve[];
-  flags: NonNullable<Output['plot']>;
+  flags: Pick<NonNullable<Output['plot']>, 'x_label' | 'y_label'>;
 }
 
 interface Point {
@@ -27,10 +29,9 @@ const MOST_POINTS = 2000;
 
 /** @returns undefined where no curve has a point */
 export function drawChart({ title, curves, flags }: ChartOptions): string | undefined {
-  const rows = curves.flatMap((curve) => curve.rows);
   // What does not lie on an axis of numbers, such as dates, is counted.
-  const x = flags.x !== undefined && rows.every((row) => isNumber(row[flags.x!])) ? flags.x : undefined;
-  const drawn = curves.map((curve) => pointsOf(curve, x));
+  const onAxis = curves.every(({ x, rows }) => x !== undefined && rows.every((row) => isNumber(row[x])));
+  const drawn = curves.map((curve) => pointsOf(curve, onAxis ? curve.x : undefined));
   const all = drawn.flat();
   if (all.length === 0) return undefined;
   const [left, right] = extent(all.map((point) => point.x));
@@ -40,7 +41,7 @@ export function drawChart({ title, curves, flags }: ChartOptions): string | unde
     title,
     x: whole ? stepAxis(left, right, 8) : linearValueAxis(left, right, 8),
     y: valueAxis(low, high, 6),
-    xLabel: flags.x_label ?? x ?? 'row',
+    xLabel: flags.x_label ?? (onAxis ? curves[0]!.x! : 'row'),
     yLabel: flags.y_label,
     series: curves.map(
       ({ label }, index): Series => ({
@@ -53,7 +54,7 @@ export function drawChart({ title, curves, flags }: ChartOptions): string | unde
   });
 }
 
-function pointsOf({ rows, field }: Curve, x: string | undefined): Point[] {
+function pointsOf({ rows, field }: Omit<Curve, 'x'>, x: string | undefined): Point[] {
   return rows.flatMap((row, index) => {
     const y = row[field];
     return isNumber(y) ? [{ x: x === undefined ? index : (row[x] as number), y }] : [];

@@ -1,9 +1,12 @@
 import { extname, join, relative, resolve, sep } from 'node:path';
 import { writeAtomic } from '../atomic.js';
+import type { ShownPlot } from '../config/shown-files.js';
 import { HndsrError } from '../errors.js';
 import { DATA_ENDINGS, leavesOf, parseData } from './data-file.js';
 import { withPipeline } from './open-pipeline.js';
-import { drawChart } from './plot-chart.js';
+import { type Curve, drawChart } from './plot-chart.js';
+import { drawConfusion, isConfusion } from './plot-confusion.js';
+import { curvesOf, curvesOfFiles } from './plot-curves.js';
 import { numericFields, type PlotTable, tablesOf } from './plot-tables.js';
 import { drawPage, type PageMetric, type PagePicture, type PageSection } from './plots-page.js';
 import type { Output, Pipeline } from './stage.js';
@@ -61,6 +64,20 @@ interface Declared extends Pick<Output, 'path' | 'kind'>, Partial<Pick<Output, '
   stage?: string;
 }
 
+const NO_CLASSES = 'it has no rows with the fields of `x` and `y`, or too many different values in them';
+
+/** Whether the files of a plot are in one chart. */
+function isJoint({ files, flags }: ShownPlot): boolean {
+  return files.length > 1 && !isConfusion(flags.template);
+}
+
+function declaredApart({ files, flags }: ShownPlot): Declared[] {
+  return files.map(({ path, x, y }) => {
+    const title = files.length === 1 ? flags.title : `${flags.title}: ${path}`;
+    return { path, kind: 'plots', plot: { ...flags, title, x, y } };
+  });
+}
+
 class Drawing {
   private readonly charts: Plots['charts'] = [];
   private readonly notDrawn: Plots['notDrawn'] = [];
@@ -81,6 +98,10 @@ class Drawing {
         if (section.charts.length + section.pictures.length > 0) sections.push(section);
       }
     }
+    for (const plot of this.pipeline.shown.plots.filter(isJoint)) {
+      const section = await this.together(plot);
+      if (section.charts.length > 0) sections.push(section);
+    }
     const page = join(this.folder, 'index.html');
     const labels = this.versions.map(({ label }) => label);
     await writeAtomic(page, drawPage({ labels, metrics: this.metrics, sections, notDrawn: this.notDrawn }));
@@ -92,9 +113,10 @@ class Drawing {
     const { order, shown } = this.pipeline;
     const beside: Declared[] = [
       ...shown.metrics.map((path): Declared => ({ path, kind: 'metrics' })),
-      ...shown.plots.map(({ path, flags }): Declared => ({ path, kind: 'plots', plot: flags })),
+      ...shown.plots.filter((plot) => !isJoint(plot)).flatMap(declaredApart),
     ];
-    const named = new Set(beside.map(({ path }) => path));
+    const joint = shown.plots.filter(isJoint).flatMap(({ files }) => files);
+    const named = new Set([...beside, ...joint].map(({ path }) => path));
     const made = order.flatMap(({ name, outs }) => outs.map((out): Declared => ({ ...out, stage: name })));
     return [...made.filter(({ path, kind }) => kind !== 'outs' && !named.has(path)), ...beside];
   }
@@ -144,6 +166,10 @@ class Drawing {
     const charts: string[] = [];
     for (const key of new Set(tables.map(({ table }) => table.key))) {
       const versions = tables.filter(({ table }) => table.key === key);
+      if (isConfusion(flags.template)) {
+        charts.push(...(await this.confusions(path, versions, flags)));
+        continue;
+      }
       for (const fields of this.fieldsOf(
         path,
         versions.map(({ table }) => table),
@@ -152,13 +178,7 @@ class Drawing {
         const title = [flags.title ?? path, key, flags.y === undefined ? fields[0] : '']
           .filter(Boolean)
           .join(': ');
-        const curves = versions.flatMap(({ label, table }) =>
-          fields.map((field) => ({
-            label: fields.length === 1 ? label : `${label}: ${field}`,
-            rows: table.rows,
-            field,
-          })),
-        );
+        const curves = curvesOf(versions, fields, flags.x);
         const svg = drawChart({ title, curves, flags });
         if (svg === undefined) continue;
         charts.push(svg);
@@ -166,8 +186,59 @@ class Drawing {
       }
     }
     if (charts.length === 0 && out.kind === 'plots')
-      this.notDrawn.push({ path, why: 'it has no list of numbers' });
+      this.notDrawn.push({
+        path,
+        why: isConfusion(flags.template) ? NO_CLASSES : 'it has no list of numbers',
+      });
     return charts;
+  }
+
+  /** Each version has a picture of its own. */
+  private async confusions(
+    path: string,
+    versions: readonly { label: string; table: PlotTable }[],
+    flags: NonNullable<Output['plot']>,
+  ): Promise<string[]> {
+    const { x, y = [] } = flags;
+    const charts: string[] = [];
+    for (const { label, table } of versions) {
+      for (const field of x === undefined ? [] : y) {
+        const title = [flags.title ?? path, this.versions.length === 1 ? '' : label]
+          .filter(Boolean)
+          .join(': ');
+        const svg = drawConfusion({ title, rows: table.rows, x: x!, y: field, flags });
+        if (svg === undefined) continue;
+        charts.push(svg);
+        await this.write(path, table.key, [x!, field], svg);
+      }
+    }
+    return charts;
+  }
+
+  /** One chart of several files. */
+  private async together(plot: ShownPlot): Promise<PageSection> {
+    const { name, files, flags } = plot;
+    for (const { path } of files) await this.filesOf({ path, kind: 'plots' });
+    const curves: Curve[] = [];
+    for (const version of this.versions) {
+      const label = this.versions.length === 1 ? undefined : version.label;
+      const read = async (path: string): Promise<unknown> => {
+        const bytes = await version.read(path);
+        return bytes && this.parse(bytes, path, version, flags.header);
+      };
+      curves.push(...(await curvesOfFiles(plot, label, read)));
+    }
+    const svg = drawChart({ title: flags.title ?? name, curves, flags });
+    const fields = [...new Set(curves.map(({ field }) => field))];
+    if (svg === undefined) this.notDrawn.push({ path: name, why: 'its files have no list of numbers' });
+    else await this.write(name, '', fields, svg);
+    return {
+      path: name,
+      stage: undefined,
+      description: files.map(({ path }) => path).join(', '),
+      charts: svg === undefined ? [] : [svg],
+      pictures: [],
+    };
   }
 
   /** What one file has wrong keeps no other from being drawn. */

@@ -28,9 +28,11 @@ export interface Output extends StagePath {
   cache: boolean;
   /** Whether it stays in place while its stage runs. */
   persist: boolean;
+  /** Whether it is pushed and pulled. */
+  push: boolean;
   description: string | undefined;
   /** How it is drawn; of `plots` only. */
-  plot: Pick<PlotFlags, 'x' | 'y' | 'x_label' | 'y_label' | 'title' | 'header'> | undefined;
+  plot: Pick<PlotFlags, 'x' | 'y' | 'x_label' | 'y_label' | 'title' | 'template' | 'header'> | undefined;
 }
 
 /** Values in a params file that count as inputs. */
@@ -155,16 +157,29 @@ function resolveParams(params: StageConfig['params'], place: Place): ParamSelect
 function resolveOutputs(config: StageConfig, place: Place): Output[] {
   return OUTPUT_KINDS.flatMap((kind) =>
     config[kind].flatMap((entry, index) =>
-      Object.entries(entry).map(([path, { cache, persist, desc, ...plot }]) => ({
+      Object.entries(entry).map(([path, { cache, persist, push, desc, ...more }]) => ({
         ...place(path, kind, index),
         kind,
         cache,
         persist,
+        push,
         description: desc,
-        plot: kind === 'plots' ? (plot as PlotFlags) : undefined,
+        plot: kind === 'plots' ? plotFlagsOf(more as PlotFlags) : undefined,
       })),
     ),
   );
+}
+
+function plotFlagsOf({
+  x,
+  y,
+  x_label,
+  y_label,
+  title,
+  template,
+  header,
+}: PlotFlags): NonNullable<Output['plot']> {
+  return { x, y, x_label, y_label, title, template, header };
 }
 
 /** An output is moved aside before its stage runs: that must never be the project, its state or the stage's folder. */

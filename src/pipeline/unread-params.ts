@@ -47,12 +47,16 @@ export async function tellUnreadParams(pipeline: Pipeline, memory: HashCache, em
   }
 }
 
-async function find({ order, reads }: Pipeline, path: string, text: string): Promise<UnreadParam[]> {
-  const whole = order.some(
-    ({ deps, params }) =>
-      deps.some((dep) => dep.absolute === path) ||
-      params.some((param) => param.file.absolute === path && param.select === undefined),
-  );
+async function find({ order, reads, shown }: Pipeline, path: string, text: string): Promise<UnreadParam[]> {
+  // What has no stages, or shows the file, leaves it to other programs.
+  const whole =
+    order.length === 0 ||
+    shown.params.includes(PARAMS_FILE) ||
+    order.some(
+      ({ deps, params }) =>
+        deps.some((dep) => dep.absolute === path) ||
+        params.some((param) => param.file.absolute === path && param.select === undefined),
+    );
   if (whole) return [];
   const file = parseYaml(text, PARAMS_FILE);
   const selected = order.flatMap(({ params }) =>

@@ -59,11 +59,21 @@ stages:
       params: ['seed', { 'other.json': ['a.b'] }, { 'whole.yaml': null }],
       outs: [],
       metrics: [
-        { 'plain.json': { cache: true, persist: false } },
-        { 'flagged.json': { cache: false, persist: false } },
+        { 'plain.json': { cache: true, persist: false, push: true } },
+        { 'flagged.json': { cache: false, persist: false, push: true } },
       ],
       plots: [
-        { 'curve.csv': { cache: true, persist: false, header: true, x: 'step', y: ['loss'], title: 'Loss' } },
+        {
+          'curve.csv': {
+            cache: true,
+            persist: false,
+            push: true,
+            header: true,
+            x: 'step',
+            y: ['loss'],
+            title: 'Loss',
+          },
+        },
       ],
       frozen: true,
       always_changed: false,
@@ -146,6 +156,20 @@ stages:
       6,
     ],
     ['', 'CONFIG_INVALID', '`stages`: must be a map of stages', 1, 1],
+    [
+      'stages:\n  a: {cmd: x, deps: [y, "s3://bucket/z"]}\n',
+      'CONFIG_INVALID',
+      '`stages.a.deps.1`: is an address: only local files and folders count',
+      2,
+      25,
+    ],
+    [
+      'stages:\n  a:\n    cmd: x\n    outs: ["https://example.org/x": {cache: false}]\n',
+      'CONFIG_INVALID',
+      'is an address: only local files and folders count',
+      4,
+      12,
+    ],
     [
       'stages:\n  a: {cmd: x}\n  a: {cmd: y}\n',
       'CONFIG_SYNTAX',

@@ -39,3 +39,12 @@ describe('the quick reader of YAML', () => {
     expect(parseYaml(text, 'f').value).toEqual(parse(text, OPTIONS) ?? {});
   });
 });
+
+it('says that a text with ${...} in a flow collection needs quotes', () => {
+  expect(() => parseYaml('a: [${x}]\n', 'f.yaml')).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG_SYNTAX',
+      hint: 'In [...] or {...} a text with ${...} needs quotes.',
+    }),
+  );
+});

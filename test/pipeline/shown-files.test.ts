@@ -45,3 +45,28 @@ it('refuses what is no list of files, at its place', async () => {
   expect(stderr).toContain('error CONFIG_INVALID: pipeline.yaml: `metrics.0`: ');
   expect(stderr).toContain('  at pipeline.yaml:3:5\n  3 |   - a: 1\n    |     ^~~~\n');
 });
+
+it('a pipeline may show files alone, as DVCLive writes it: it has no stages, and no param is unread', async () => {
+  const project = await Project.create({
+    'dvc.yaml': `
+params: [live/params.yaml]
+metrics: [live/metrics.json]
+plots:
+  - live/plots: {x: step}
+artifacts: {best: {path: models/best.pt, type: model}}
+`,
+    'params.yaml': 'lr: 1\n',
+    'live/params.yaml': 'lr: 1\n',
+    'live/metrics.json': '{"acc": 0.5}',
+    'live/plots/acc.tsv': 'step\tacc\n10\t0.3\n20\t0.4\n',
+  });
+  const run = async (...words: string[]) => {
+    const { code, stdout, stderr } = await project.run(...words, '-f', 'dvc.yaml');
+    expect([code, stderr]).toEqual([0, '']);
+    return stdout;
+  };
+  expect(await run('status')).toBe('There are no stages in dvc.yaml.\n');
+  expect(await run('repro')).toBe('Nothing to do: 0 stages up to date.\n');
+  expect(await run('metrics', 'show')).toContain('live/metrics.json  acc     0.5\n');
+  expect(await run('plots')).toContain('index.html: 1 chart\n');
+});

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { PIPELINE_FILE } from '../../config/project.js';
 import { describeReason } from '../../pipeline/reason.js';
 import { action } from '../context.js';
 import { PIPELINE_FLAG, type PipelineFlag } from '../pipeline-flag.js';
@@ -30,7 +31,7 @@ export function register(program: Command): void {
           `${stage}: ${upToDate ? 'up to date' : 'will run'}`,
           ...reasons.map(({ text }) => `  - ${text}`),
         ]);
-        context.print(told, lines.join('\n'));
+        context.print(told, lines.join('\n') || `There are no stages in ${file ?? PIPELINE_FILE}.`);
       }),
     );
 }

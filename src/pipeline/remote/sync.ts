@@ -69,9 +69,12 @@ export async function push(options: SyncOptions, context: JobContext = silent): 
       if (now?.sha256 === content.sha256) await outputs.keep(output, content);
     }
     const earlier = options.runCache ? recordedRuns(pipeline.cwd) : [];
-    const contents = earlier.flatMap(
-      (fingerprint) => readRunRecord(pipeline.cwd, fingerprint)?.run.outs ?? [],
+    const keptHere = new Set(
+      pipeline.order.flatMap(({ outs }) => outs.filter((out) => !out.push).map(({ path }) => path)),
     );
+    const contents = earlier
+      .flatMap((fingerprint) => readRunRecord(pipeline.cwd, fingerprint)?.run.outs ?? [])
+      .filter(({ path }) => !keptHere.has(path));
     // An earlier run of which the cache has lost a part is not sent, and nothing to complain of.
     const whole: LockedContent[] = [];
     for (const content of contents) if (await outputs.has(content)) whole.push(content);
@@ -193,7 +196,7 @@ function lockedOutputs(stage: Stage, lock: Lock): LockedOutput[] {
   const repeatable = isRepeatable(stage);
   return (entry?.outs ?? []).flatMap((content) => {
     const output = stage.outs.find(({ path }) => path === content.path);
-    return output !== undefined && (output.cache || repeatable) ? [{ stage, output, content }] : [];
+    return output?.push && (output.cache || repeatable) ? [{ stage, output, content }] : [];
   });
 }
 
