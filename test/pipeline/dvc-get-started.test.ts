@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -139,14 +138,7 @@ describe('the dvc.yaml of "Get Started"', () => {
     expect(first.stderr).not.toContain('warning');
     expect((await hndsr('status')).stdout).toMatch(/^(\w+: up to date\n){4}$/);
     expect((await hndsr('dag')).stdout).toBe('prepare\n└ featurize\n└ train\n└ evaluate\n');
-    const git = (...words: string[]) =>
-      execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.org', ...words], {
-        cwd: project.cwd,
-        stdio: 'pipe',
-      });
-    git('init', '-q');
-    git('add', '-A');
-    git('commit', '-q', '-m', 'first');
+    project.commitFirst();
     await project.replace('src/evaluate.cjs', '0.92', '0.93');
     await project.replace('params.yaml', 'n_est: 50', 'n_est: 60');
     expect((await hndsr('repro')).stdout).toBe('2 stages ran, 2 unchanged.\n');

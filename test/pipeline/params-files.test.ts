@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -64,13 +63,7 @@ it('values of Python and TOML files are params and fill templates', async () => 
 });
 
 it('`params diff` tells how they changed', async () => {
-  const git = (...words: string[]): void => {
-    const names = ['-c', 'user.name=t', '-c', 'user.email=t@example.org'];
-    execFileSync('git', [...names, ...words], { cwd: project.cwd, stdio: 'ignore' });
-  };
-  git('init');
-  git('add', '.');
-  git('commit', '-m', 'one');
+  project.commitFirst();
   await project.replace('params.py', 'LR = 0.1', 'LR = 0.2');
   await project.replace('conf/params.toml', 'depth = 3', 'depth = 4');
   expect(await diffParams({ cwd: project.cwd, from: 'HEAD' })).toEqual([

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -41,14 +40,7 @@ beforeEach(async () => {
     '.gitignore': '.hndsr\nout\n!out/epochs.json\n',
   });
   await project.repro();
-  const git = (...words: string[]) =>
-    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.org', ...words], {
-      cwd: project.cwd,
-      stdio: 'pipe',
-    });
-  git('init', '-q');
-  git('add', '-A');
-  git('commit', '-q', '-m', 'first');
+  project.commitFirst();
   await project.replace('params.yaml', '1', '2');
   await project.repro();
 });

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -74,6 +74,18 @@ export class Project {
         .filter(({ upToDate }) => !upToDate)
         .map(({ stage, reasons }) => [stage, reasons.map(describeReason)]),
     );
+  }
+
+  git(...words: string[]): void {
+    const identity = ['-c', 'user.name=tester', '-c', 'user.email=tester@example.org'];
+    execFileSync('git', [...identity, ...words], { cwd: this.cwd, stdio: 'pipe' });
+  }
+
+  /** Makes a checkout of the folder, whose first commit has all that git does not ignore. */
+  commitFirst(): void {
+    this.git('init', '-q', '-b', 'main');
+    this.git('add', '-A');
+    this.git('commit', '-q', '-m', 'first');
   }
 
   spawn(...words: string[]): Run {

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { diffMetrics } from '../../src/pipeline/metrics.js';
 import { diffParams } from '../../src/pipeline/params-diff.js';
@@ -17,10 +16,7 @@ stages:
 `;
 
 let project: Project;
-function git(...words: string[]): void {
-  const identity = ['-c', 'user.name=tester', '-c', 'user.email=tester@example.org'];
-  execFileSync('git', [...identity, ...words], { cwd: project.cwd, stdio: 'pipe' });
-}
+const git = (...words: string[]): void => project.git(...words);
 
 beforeEach(async () => {
   project = await Project.create({
@@ -32,9 +28,7 @@ beforeEach(async () => {
     '.gitignore': '.hndsr\nmade.json\nfolder\n',
   });
   await project.repro();
-  git('init', '-q', '-b', 'main');
-  git('add', '-A');
-  git('commit', '-q', '-m', 'first');
+  project.commitFirst();
   git('tag', 'v1');
 });
 
