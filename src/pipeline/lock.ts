@@ -57,12 +57,20 @@ export class Lock {
     const text = readIfThere(path);
     const hash = hashText(text ?? '');
     const entries = new Map(Object.entries(text === undefined ? {} : Lock.meaning(text, path, hash, memory)));
-    const added = journaledEntries(journal, hash);
-    if (added.size > 0) {
-      const whole = Lock.parse(wholeText([...added.values()]), `the journal of ${basename(path)}`);
-      for (const [stage, entry] of Object.entries(whole)) entries.set(stage, entry);
+    const added = Object.entries(Lock.meaningOf(journaledEntries(journal, hash)));
+    for (const [stage, entry] of added) entries.set(stage, entry);
+    return new Lock(path, entries, hash, added.length > 0);
+  }
+
+  /** Entries that mean nothing to this program count as none: their stages run again. */
+  private static meaningOf(texts: ReadonlyMap<string, string>): Record<string, LockEntry> {
+    if (texts.size === 0) return {};
+    try {
+      return Lock.parse(wholeText([...texts.values()]), 'journal');
+    } catch (error) {
+      if (error instanceof HndsrError) return {};
+      throw error;
     }
-    return new Lock(path, entries, hash, added.size > 0);
   }
 
   private static meaning(
@@ -172,7 +180,7 @@ export class Lock {
   }
 }
 
-/** @param entries texts of entries, sorted by stage */
+/** @param entries their texts, in the order in which they are to stand */
 function wholeText(entries: readonly string[]): string {
   return `${HEADER}stages:\n${entries.join('')}`;
 }

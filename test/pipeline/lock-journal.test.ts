@@ -126,6 +126,13 @@ describe('a journal', () => {
     expect(known()).toBe('a');
   });
 
+  it('of another version counts as none', async () => {
+    await killedAfterQuickStages();
+    await writeFile(journal, (await readFile(journal, 'utf8')).replaceAll('fingerprint:', 'print:'));
+    expect(known()).toBe('a');
+    expect(Object.keys(await project.stale())).toEqual(['b', 'c', 'd', 'e', 'f', 'last']);
+  });
+
   it('that cannot be written fails its stage, whose entry is as it was', async () => {
     await killedAfterQuickStages();
     await project.stale();
