@@ -252,7 +252,7 @@ describe('a bucket', () => {
     const home = await temporaryFolder();
     await writeFile(join(home, 'large'), bytes);
     const bucket = await openRemote(home, { address: 's3://cache/large', endpoint });
-    await bucket.put('key', join(home, 'large'), join(home, 'state'));
+    await bucket.put('key', join(home, 'large'), { state: join(home, 'state'), interrupted: () => false });
     expect(await readdir(home)).toEqual(['large']);
     await writeFile(join(home, 'again'), bytes.subarray(0, 25_000_000));
     expect(await bucket.get('key', join(home, 'again'))).toBe(true);
@@ -276,9 +276,9 @@ describe('a bucket', () => {
       if (part !== null) parts.push(part);
       return 'pass';
     });
-    const put = async (): Promise<void> => {
+    const put = async (interrupted = () => false): Promise<void> => {
       const bucket = await openRemote(home, { address: 's3://cache/broken', endpoint: proxy });
-      await bucket.put('key', file, state).finally(() => bucket.close());
+      await bucket.put('key', file, { state, interrupted }).finally(() => bucket.close());
     };
     await expect(put()).rejects.toMatchObject({ code: 'REMOTE_UNREACHABLE' });
     const begun = await readFile(state, 'utf8');
@@ -292,6 +292,10 @@ describe('a bucket', () => {
     expect((await readFile(join(home, 'again'))).equals(await readFile(file))).toBe(true);
     await rm(join(home, 'again'));
     expect(await readdir(home)).toEqual(['large']);
+    // So does Ctrl-C, and the next time goes on behind it.
+    await expect(put(() => parts.length > 4)).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await put();
+    expect(parts.splice(4)).toEqual(['1', '2', '3']);
     // One that the service has removed, and one of another file, begin again.
     await writeFile(state, begun.replace(/"UploadId":"[^"]*"/, '"UploadId":"forgotten"'));
     await put();

@@ -20,9 +20,9 @@ import {
   parseBucketAddress,
   statusOf,
 } from '../../bucket.js';
-import { asWriteError, HndsrError } from '../../errors.js';
+import { asWriteError, HndsrError, interruptedError } from '../../errors.js';
 import { sizeOf } from './folder-remote.js';
-import { type Remote, remoteError } from './remote.js';
+import { type PutProgress, type Remote, remoteError } from './remote.js';
 import { type Upload, UploadRecord } from './upload-record.js';
 
 /** What is larger is stored in parts: a service takes no more than 5 GB at once, and memory holds less. */
@@ -31,7 +31,7 @@ const PART_BYTES = 1 << 24;
 const MOST_PARTS = 9000;
 const ATTEMPTS = 5;
 
-interface Sending {
+interface Sending extends PutProgress {
   /** Bytes. */
   size: number;
   partBytes: number;
@@ -81,10 +81,10 @@ export class BucketRemote implements Remote {
     return keys.map((key) => key.slice(Key.length - prefix.length));
   }
 
-  async put(key: string, file: string, state: string): Promise<void> {
+  async put(key: string, file: string, progress: PutProgress): Promise<void> {
     try {
       const { size } = await stat(file);
-      if (size > PART_BYTES) await this.putParts(key, file, size, state);
+      if (size > PART_BYTES) await this.putParts(key, file, size, progress);
       else await this.client.send(new PutObjectCommand({ ...this.at(key), Body: await readFile(file) }));
     } catch (error) {
       throw this.explain(error);
@@ -114,16 +114,17 @@ export class BucketRemote implements Remote {
     this.client.destroy();
   }
 
-  private async putParts(key: string, file: string, size: number, state: string): Promise<void> {
+  private async putParts(key: string, file: string, size: number, progress: PutProgress): Promise<void> {
     const at = this.at(key);
     const partBytes = Math.max(PART_BYTES, Math.ceil(size / MOST_PARTS));
-    const record = new UploadRecord(state, { endpoint: this.endpoint, ...at, size, partBytes });
+    const record = new UploadRecord(progress.state, { endpoint: this.endpoint, ...at, size, partBytes });
     const begin = async (): Promise<Upload> => {
       const { UploadId } = await this.client.send(new CreateMultipartUploadCommand(at));
       return record.begin(UploadId!);
     };
     const begun = await record.read();
-    const send = (upload: Upload) => this.sendParts(at, file, { size, partBytes, upload, record });
+    const send = (upload: Upload) =>
+      this.sendParts(at, file, { ...progress, size, partBytes, upload, record });
     try {
       await send(begun ?? (await begin()));
     } catch (error) {
@@ -138,13 +139,14 @@ export class BucketRemote implements Remote {
   private async sendParts(
     at: { Bucket: string; Key: string },
     file: string,
-    { size, partBytes, upload, record }: Sending,
+    { size, partBytes, upload, record, interrupted }: Sending,
   ): Promise<void> {
     const { UploadId } = upload;
     const etags = [...upload.etags];
     const handle = await open(file);
     try {
       for (let start = etags.length * partBytes; start < size; start += partBytes) {
+        if (interrupted()) throw interruptedError('push', 'Push again: it goes on from there.');
         const Body = Buffer.alloc(Math.min(partBytes, size - start));
         await handle.read(Body, 0, Body.length, start);
         const part = { ...at, UploadId, PartNumber: etags.length + 1, Body };

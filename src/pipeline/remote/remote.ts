@@ -10,15 +10,22 @@ export interface Remote {
   list(prefix: string): Promise<string[]>;
   /**
    * Stores a file whole or not at all; one that is the same each time under this key.
-   * @param state a file in which may be kept how far it came, to go on from there the next time
+   * @throws HndsrError REMOTE_MISSING, REMOTE_DENIED, REMOTE_UNREACHABLE; INTERRUPTED
    */
-  put(key: string, file: string, state: string): Promise<void>;
+  put(key: string, file: string, progress: PutProgress): Promise<void>;
   /**
    * Gets a file to `path`; where a part of it lies there already, it goes on from there.
    * @returns false when the remote has no such key
    */
   get(key: string, path: string): Promise<boolean>;
   close(): void;
+}
+
+export interface PutProgress {
+  /** A file in which may be kept how far it came, to go on from there the next time. */
+  state: string;
+  /** Whether to stop at the next good moment. */
+  interrupted(): boolean;
 }
 
 export interface RemoteChoice {

@@ -147,7 +147,10 @@ export class Transfer implements RunSource {
   }
 
   private async put(key: string, path: string): Promise<void> {
-    await this.remote.put(key, path, join(incomingFolder(this.cwd), `${key.replaceAll('/', '')}.upload`));
+    await this.remote.put(key, path, {
+      state: join(incomingFolder(this.cwd), `${key.replaceAll('/', '')}.upload`),
+      interrupted: () => this.context.interrupted(),
+    });
     this.count(await sizeOf(path));
   }
 
