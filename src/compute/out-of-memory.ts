@@ -1,11 +1,17 @@
-/** What ONNX Runtime, its CUDA and WebGPU providers, TensorFlow, Node and the C++ library say when memory is short. */
+/**
+ * What ONNX Runtime, its CUDA and WebGPU providers, TensorFlow, V8, Node, libvips, zlib and the C++ library say when
+ * memory is short.
+ */
 const OUT_OF_MEMORY = [
   /out of memory/i,
   /failed to allocate/i,
   /bad[ _]?alloc/i,
   /bad allocation/i,
   /(array buffer|memory) allocation failed/i,
-  /cannot allocate memory/i,
+  /(cannot|could not) allocate memory/i,
+  /(not enough|insufficient) memory/i,
+  // More numbers than any array of V8 can have: it does not come to asking for the bytes.
+  /invalid typed array length: \d{10,}/i,
   /OOM when allocating/,
   /CU(DA|BLAS|DNN)\w*(OUT_OF_MEMORY|ALLOC_FAILED)/i,
   /device (was |is )?lost/i,

@@ -134,7 +134,7 @@ class FileInWork {
     const tiles = windowCount(this.target, size, overlap);
     await this.job.tune(this.model, tiles);
     const began = performance.now();
-    for (let { tile } = this.job.options; ; tile = Math.max(LEAST_TILE, tile >> 1)) {
+    for (let { tile } = this.job.options; ; ) {
       try {
         const meter = await this.attempt(key, tile, isObserved);
         if (meter === undefined) return undefined;
@@ -145,7 +145,9 @@ class FileInWork {
         const why = outOfMemory(error);
         if (why === undefined) throw error;
         if (tile <= LEAST_TILE) throw shortOfMemory(this.planned.input.path, why, error);
-        this.job.tell('warning', `${this.planned.input.path}: out of memory (${why}): with smaller tiles`);
+        tile = Math.max(LEAST_TILE, tile >> 1);
+        const { path } = this.planned.input;
+        this.job.tell('warning', `${path}: out of memory (${why}): going on with tiles of ${tile} rows`);
       }
     }
   }

@@ -83,7 +83,8 @@ export class WindowModel implements WindowRunner {
   private constructor(
     private readonly engine: Engine,
     private readonly checkpoints: Record<Stage, Checkpoint>,
-    private programs: Programs,
+    /** None after they could not be compiled, for want of memory: a run tries again. */
+    private programs: Programs | undefined,
     private compiled: number,
   ) {
     const { model, crop } = checkpoints.diffusion;
@@ -111,16 +112,24 @@ export class WindowModel implements WindowRunner {
     if (compiled === this.compiled) return;
     // Before the new ones are made: it is for want of memory that a batch is made smaller.
     await this.dispose();
-    this.programs = await compileAll(this.engine, this.checkpoints, compiled);
     this.compiled = compiled;
+    await this.ready();
   }
 
   async dispose(): Promise<void> {
-    for (const program of Object.values(this.programs) as Program[]) await program.dispose();
+    const { programs } = this;
+    this.programs = undefined;
+    if (programs !== undefined) await disposeAll(Object.values(programs));
+  }
+
+  private async ready(): Promise<Programs> {
+    this.programs ??= await compileAll(this.engine, this.checkpoints, this.compiled);
+    return this.programs;
   }
 
   async run(tasks: readonly WindowTask[], options: WindowOptions): Promise<WindowAnswer[]> {
     const { batch, size } = this;
+    const programs = await this.ready();
     const pixels = size * size * BANDS;
     const upsampled = { shape: [batch, size, size, BANDS], data: new Float32Array(batch * pixels) };
     const scale = { shape: [batch, 1], data: new Float32Array(batch).fill(tasks[0]!.scale) };
@@ -128,9 +137,13 @@ export class WindowModel implements WindowRunner {
       upsampled.data.set(task.upsampled, index * pixels);
       scale.data[index] = task.scale;
     }
-    const { latent } = await this.timed('operator', () => this.programs.operator.run({ upsampled, scale }));
-    const residual = await this.timed('sampler', () => this.sample(latent!, upsampled, tasks, options));
-    return this.timed('decoder', () => this.decode(residual, latent!, upsampled, tasks.length, options));
+    const { latent } = await this.timed('operator', () => programs.operator.run({ upsampled, scale }));
+    const residual = await this.timed('sampler', () =>
+      this.sample(programs, latent!, upsampled, tasks, options),
+    );
+    return this.timed('decoder', () =>
+      this.decode(programs, residual, latent!, upsampled, tasks.length, options),
+    );
   }
 
   private async timed<Result>(phase: keyof BatchTimes, run: () => Promise<Result>): Promise<Result> {
@@ -141,6 +154,7 @@ export class WindowModel implements WindowRunner {
   }
 
   private async decode(
+    programs: Programs,
     residual: HostTensor | undefined,
     latent: HostTensor,
     upsampled: HostTensor,
@@ -149,7 +163,7 @@ export class WindowModel implements WindowRunner {
   ): Promise<WindowAnswer[]> {
     const pixels = this.size * this.size * BANDS;
     const picture = async (one: HostTensor): Promise<(index: number) => Float32Array> => {
-      const { image } = await this.programs.decoder.run({ residual: one, latent, upsampled });
+      const { image } = await programs.decoder.run({ residual: one, latent, upsampled });
       return (index) => image!.data.slice(index * pixels, (index + 1) * pixels);
     };
     const none = { shape: latent.shape, data: new Float32Array(latent.data.length) };
@@ -163,6 +177,7 @@ export class WindowModel implements WindowRunner {
 
   /** The sampler over a batch; undefined where it has no step to take. */
   private async sample(
+    programs: Programs,
     latent: HostTensor,
     upsampled: HostTensor,
     tasks: readonly WindowTask[],
@@ -171,7 +186,7 @@ export class WindowModel implements WindowRunner {
     const bars = alphaBars(this.config.diffusion);
     const steps = samplerSteps(bars, options);
     if (steps.length === 0) return undefined;
-    const { condition } = await this.programs.condition.run({ latent, upsampled });
+    const { condition } = await programs.condition.run({ latent, upsampled });
     const draws = 1 + steps.filter(({ noise }) => noise > 0).length;
     const field = this.noiseField(draws);
     let drawn = 0;
@@ -183,7 +198,7 @@ export class WindowModel implements WindowRunner {
     const zeros = { shape: latent.shape, data: new Float32Array(first.data.length) };
     const scalar = (value: number): HostTensor => ({ shape: [], data: Float32Array.of(value) });
     for (const step of steps) {
-      const found = await this.programs.sampler.run({
+      const found = await programs.sampler.run({
         residual,
         condition: condition!,
         noise: step.noise === 0 ? zeros : draw(),
@@ -230,12 +245,25 @@ async function compileAll(
     {},
     ...STAGES.map((stage) => prefixed(stage, checkpoints[stage].tensors)),
   );
-  const compile = ({ fn, inputs }: ReturnType<typeof operatorFn>): Promise<Program> =>
-    engine.compile(fn, { inputs, constants });
-  return {
-    operator: await compile(operatorFn(config, batch, size)),
-    condition: await compile(conditionFn(config, batch, size)),
-    sampler: await compile(samplerStepFn(config, batch, size)),
-    decoder: await compile(decodeFn(config, batch, size)),
+  const made: Program[] = [];
+  const compile = async ({ fn, inputs }: ReturnType<typeof operatorFn>): Promise<Program> => {
+    const program = await engine.compile(fn, { inputs, constants });
+    made.push(program);
+    return program;
   };
+  try {
+    return {
+      operator: await compile(operatorFn(config, batch, size)),
+      condition: await compile(conditionFn(config, batch, size)),
+      sampler: await compile(samplerStepFn(config, batch, size)),
+      decoder: await compile(decodeFn(config, batch, size)),
+    };
+  } catch (error) {
+    await disposeAll(made);
+    throw error;
+  }
+}
+
+async function disposeAll(programs: readonly Program[]): Promise<void> {
+  for (const program of programs) await program.dispose();
 }

@@ -8,6 +8,7 @@ export interface Ticket {
 }
 
 interface Waiting {
+  feed: Feed;
   task: WindowTask;
   resolve(answer: WindowAnswer): void;
   reject(error: unknown): void;
@@ -32,7 +33,7 @@ export interface Feed {
   wait(ticket: Ticket): Promise<WindowAnswer>;
   /** Waits for something else than an answer, such as rows being written, in the same way. */
   hold<Result>(other: Promise<Result>): Promise<Result>;
-  /** Its scene is done, or has failed. */
+  /** Its scene is done, or has failed: what it sent and was not run yet is not run any more. */
   close(): void;
 }
 
@@ -67,9 +68,9 @@ export class WindowQueue {
   open(): Feed {
     this.feeds++;
     let closed = false;
-    return {
+    const feed: Feed = {
       submit: (task) => {
-        const ticket = this.enqueue(task);
+        const ticket = this.enqueue(feed, task);
         this.start();
         return ticket;
       },
@@ -80,9 +81,12 @@ export class WindowQueue {
         if (closed) return;
         closed = true;
         this.feeds--;
+        const others = this.waiting.filter((one) => one.feed !== feed);
+        this.waiting.splice(0, this.waiting.length, ...others);
         this.start();
       },
     };
+    return feed;
   }
 
   /** Windows that wait are not run any more; a batch that runs is waited for. */
@@ -101,12 +105,13 @@ export class WindowQueue {
     }
   }
 
-  private enqueue(task: WindowTask): Ticket {
+  private enqueue(feed: Feed, task: WindowTask): Ticket {
     const { promise, resolve, reject } = withResolvers<WindowAnswer>();
     const ticket: Ticket = { answer: promise, settled: false };
     // Its scene may have given up before it asks.
     promise.catch(() => {});
     this.waiting.push({
+      feed,
       task,
       resolve: (answer) => {
         ticket.settled = true;
@@ -150,20 +155,22 @@ export class WindowQueue {
 
   /** Half the windows to a run, and the same windows again; where there is nothing to halve, their scenes hear of it. */
   private async recover(runner: WindowRunner, batch: Waiting[], error: unknown): Promise<void> {
-    const why = outOfMemory(error);
-    const smaller = Math.floor(runner.batch / 2);
-    if (why !== undefined && smaller >= 2) {
+    let failure = error;
+    for (;;) {
+      const why = outOfMemory(failure);
+      const smaller = Math.floor(runner.batch / 2);
+      if (why === undefined || smaller < 2) break;
       try {
         await runner.resize(smaller);
         this.options.onSmallerBatch?.(smaller, why);
         this.waiting.unshift(...batch);
         return;
       } catch (again) {
-        for (const { reject } of batch) reject(again);
-        return;
+        // Making programs for fewer windows takes memory, too.
+        failure = again;
       }
     }
-    for (const { reject } of batch) reject(error);
+    for (const { reject } of batch) reject(failure);
   }
 }
 

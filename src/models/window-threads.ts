@@ -54,6 +54,8 @@ export class WindowThread implements WindowRunner {
   }
 
   async resize(batch: number): Promise<void> {
+    // The thread is at the new size even where it could not compile for it.
+    this.windows = batch;
     const reply = await this.ask({ kind: 'resize', batch });
     if (reply.kind === 'done') this.windows = reply.batch;
   }

@@ -99,7 +99,8 @@ it('a scene that fails or waits for a disk does not keep the others waiting', as
   await scene(queue, 0, 3, 16);
   finish();
   await written;
-  expect(one.sizes.reduce((sum, size) => sum + size, 0)).toBe(4);
+  // Nor is the window run that the failed one had sent.
+  expect(one.sizes.reduce((sum, size) => sum + size, 0)).toBe(3);
 });
 
 const engine = new GraphEngine({ threads: 1 });
