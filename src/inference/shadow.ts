@@ -2,6 +2,7 @@ import { ConsistencyMeter, PictureDifference } from '../raster/consistency.js';
 import type { Size } from '../raster/degrade.js';
 import { openUnitScene, type UnitScene } from '../raster/unit-scene.js';
 import type { PlannedOutput } from './plan-outputs.js';
+import type { SceneWork } from './scene-memory.js';
 import type { Measured } from './serving.js';
 import type { Target } from './target-size.js';
 import type { UpscaleJob } from './upscale-job.js';
@@ -11,7 +12,7 @@ import { sceneSettings, upscaleScene, windowCount } from './upscale-scene.js';
 const LIMITS = { maxPixels: 2 ** 40, maxScenePixels: 2 ** 53 };
 const BANDS = 3;
 
-/** Compares an output, as its first three bands are made, with the scene that it is made of. */
+/** Compares an output whose rows come whole, as its first three bands are made, with the scene that it is made of. */
 export function consistencyMeter(scene: UnitScene, target: Size): ConsistencyMeter {
   const { width, height } = scene.header;
   const rows = async (begin: number, end: number): Promise<Float32Array> =>
@@ -30,6 +31,7 @@ export async function runShadow(
   job: UpscaleJob,
   scene: UnitScene,
   target: Target,
+  { tile, strips }: SceneWork,
 ): Promise<{ measured: Measured; agreement: number }> {
   const { queue } = await job.serve(version).load();
   const { low, high } = scene.groups[0]!;
@@ -44,19 +46,24 @@ export async function runShadow(
     onWindow: () => {},
   };
   const began = performance.now();
+  let tiles = 0;
   try {
-    const settings = sceneSettings(job, target, job.options.tile);
-    await upscaleScene(scene, queue, settings, 0, context, async ({ y, count, unit }) => {
-      const window = { x: 0, y, width: target.width, height: count };
-      difference.add(unit, (await served.read(window))[0]!.data);
-      await meter.add(unit);
-    });
+    for (const columns of strips) {
+      const settings = sceneSettings(job, target, tile, columns);
+      tiles += windowCount(scene.header, queue.size, settings);
+      const { begin: x, end } = columns;
+      await upscaleScene(scene, queue, settings, 0, context, async ({ y, count, unit }) => {
+        const window = { x, y, width: end - x, height: count };
+        difference.add(unit, (await served.read(window))[0]!.data);
+        if (strips.length === 1) await meter.add(unit);
+      });
+    }
   } finally {
     await served.close();
   }
   const measured = {
     seconds: (performance.now() - began) / 1000,
-    tiles: windowCount(target, queue.size, job.options.overlap),
+    tiles,
     pixels: target.width * target.height,
     consistency: meter.decibels(),
   };

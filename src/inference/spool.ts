@@ -17,6 +17,9 @@ interface Head {
   hash: string;
 }
 
+/** A part of the file: where its samples begin, and what they are. */
+type Place = Pick<Head, 'y' | 'count' | 'dtype' | 'bytes'> & { at: number };
+
 const CONSTRUCTORS = {
   Uint8Array,
   Uint16Array,
@@ -37,6 +40,7 @@ const MOST_HEAD_BYTES = 4096;
  */
 export class Spool {
   private position = 0;
+  private readonly places: Place[] = [];
 
   private constructor(
     private readonly path: string,
@@ -62,7 +66,7 @@ export class Spool {
       if (part === undefined) break;
       await take(part.rows);
       next += part.rows.count;
-      this.position += part.length;
+      this.remember(part.head, part.length);
     }
     await this.file.truncate(this.position);
     return next;
@@ -90,7 +94,17 @@ export class Spool {
     } catch (error) {
       throw asWriteError(error, this.path);
     }
-    this.position += whole.length;
+    this.remember(head, whole.length);
+  }
+
+  /** Some of the rows that are there, again: `count` of them, from row `y` on. */
+  async rows(y: number, count: number): Promise<FinishedRows> {
+    const parts: FinishedRows[] = [];
+    for (const place of this.places) {
+      const [begin, end] = [Math.max(y, place.y), Math.min(y + count, place.y + place.count)];
+      if (begin < end) parts.push(await this.rowsOf(place, begin, end));
+    }
+    return parts.length === 1 ? parts[0]! : stacked(parts);
   }
 
   /** The rows stay for a run to come. */
@@ -104,7 +118,9 @@ export class Spool {
     await rm(this.path, { force: true });
   }
 
-  private async readPart(next: number): Promise<{ rows: FinishedRows; length: number } | undefined> {
+  private async readPart(
+    next: number,
+  ): Promise<{ rows: FinishedRows; head: Head; length: number } | undefined> {
     const size = await this.read(this.position, 4);
     const headLength = size?.readUInt32LE() ?? 0;
     if (headLength === 0 || headLength > MOST_HEAD_BYTES) return undefined;
@@ -114,7 +130,29 @@ export class Spool {
     const total = head.bytes.reduce((sum, one) => sum + one, 0);
     const body = await this.read(this.position + 4 + headLength, total);
     if (body === undefined || hashOf([body]) !== head.hash) return undefined;
-    return { rows: rowsOf(head, body), length: 4 + headLength + total };
+    return { rows: rowsOf(head, body), head, length: 4 + headLength + total };
+  }
+
+  private remember({ y, count, dtype, bytes }: Head, length: number): void {
+    this.position += length;
+    const at = this.position - bytes.reduce((sum, one) => sum + one, 0);
+    this.places.push({ y, count, dtype, bytes, at });
+  }
+
+  /** Rows of one part: of its samples, its mask and its uncertainty the same share. */
+  private async rowsOf(place: Place, begin: number, end: number): Promise<FinishedRows> {
+    const { y, count, dtype, bytes } = place;
+    const found: Buffer[] = [];
+    let at = place.at;
+    for (const length of bytes) {
+      const perRow = length / count;
+      const part = await this.read(at + (begin - y) * perRow, (end - begin) * perRow);
+      if (part === undefined) throw new RangeError(`${this.path} is shorter than what was written to it`);
+      found.push(part);
+      at += length;
+    }
+    const lengths = found.map(({ length }) => length) as Head['bytes'];
+    return rowsOf({ y: begin, count: end - begin, dtype, bytes: lengths }, Buffer.concat(found));
   }
 
   private async read(position: number, length: number): Promise<Buffer | undefined> {
@@ -134,7 +172,7 @@ function parseHead(text: Buffer): Head | undefined {
   }
 }
 
-function rowsOf({ y, count, dtype, bytes }: Head, body: Buffer): FinishedRows {
+function rowsOf({ y, count, dtype, bytes }: Omit<Place, 'at'>, body: Buffer): FinishedRows {
   const [samples, mask, uncertainty] = bytes;
   // Copies, since an array of larger numbers begins at a multiple of their size.
   const cut = (from: number, length: number): ArrayBuffer =>
@@ -149,6 +187,30 @@ function rowsOf({ y, count, dtype, bytes }: Head, body: Buffer): FinishedRows {
     },
     ...(uncertainty > 0 && { uncertainty: new Float32Array(cut(samples + mask, uncertainty)) }),
   };
+}
+
+/** Rows that lie below one another as one. */
+function stacked(parts: readonly FinishedRows[]): FinishedRows {
+  const count = parts.reduce((sum, one) => sum + one.count, 0);
+  const [first] = parts;
+  const samples = concatenated(parts.map(({ rows }) => rows.samples));
+  const { mask } = first!.rows;
+  return {
+    ...{ y: first!.y, count },
+    rows: { samples, ...(mask && { mask: concatenated(parts.map(({ rows }) => rows.mask!)) }) },
+    ...(first!.uncertainty && { uncertainty: concatenated(parts.map((one) => one.uncertainty!)) }),
+  };
+}
+
+function concatenated<Numbers extends Samples>(arrays: readonly Numbers[]): Numbers {
+  const length = arrays.reduce((sum, one) => sum + one.length, 0);
+  const all = new (arrays[0]!.constructor as new (length: number) => Numbers)(length);
+  let at = 0;
+  for (const one of arrays) {
+    all.set(one as never, at);
+    at += one.length;
+  }
+  return all;
 }
 
 function bytesOf(array: Samples | Uint8Array | Float32Array): Uint8Array {

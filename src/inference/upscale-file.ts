@@ -1,30 +1,21 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { join, parse } from 'node:path';
+import { parse } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { outOfMemory } from '../compute/out-of-memory.js';
 import { HndsrError } from '../errors.js';
 import { scaleWarning } from '../models/trained-scales.js';
-import type { ConsistencyMeter } from '../raster/consistency.js';
 import type { Provenance } from '../raster/provenance.js';
-import { checkFormat, createMapWriter, createSceneWriter, type SceneWriter } from '../raster/scene-writer.js';
+import { checkFormat } from '../raster/scene-writer.js';
 import { openUnitScene, type UnitScene } from '../raster/unit-scene.js';
 import { packageVersion } from '../version.js';
-import { checkOutput, type PlannedOutput, SIDE_FILES } from './plan-outputs.js';
+import { FileInWork } from './file-in-work.js';
+import { checkOutput, type PlannedOutput } from './plan-outputs.js';
 import { hasPreview, writePreview } from './preview.js';
-import type { ServedModel, ServedVersion } from './served-models.js';
-import { isObserved, type Measured, type ShadowResult } from './serving.js';
-import { consistencyMeter, runShadow } from './shadow.js';
-import { Spool } from './spool.js';
+import type { ServedVersion } from './served-models.js';
+import { isObserved, type ShadowResult } from './serving.js';
+import { runShadow } from './shadow.js';
 import { type Target, targetSize } from './target-size.js';
 import type { UpscaleJob } from './upscale-job.js';
-import {
-  type FinishedRows,
-  type SceneRows,
-  sceneSettings,
-  upscaleScene,
-  windowCount,
-} from './upscale-scene.js';
 
 /** What became of a file. */
 export interface FileResult {
@@ -39,9 +30,6 @@ export interface FileResult {
   inputSha256: string;
   outputSha256: string;
 }
-
-/** Fewest rows that are read and written at once: what is short of memory is not helped by less. */
-const LEAST_TILE = 64;
 
 /**
  * Upscales one image to one file. Rows that are finished are kept until the output is: a run that is killed goes on
@@ -73,15 +61,16 @@ export async function upscaleFile(planned: PlannedOutput, job: UpscaleJob): Prom
     if (warning !== undefined) job.warnOnce(warning);
     const { width, height } = target;
     job.update(planned, { status: 'running', key, inputSha256, version: served.version, width, height });
-    const file = new FileInWork(planned, job, model, scene, target, provenance);
     const measured = await job.observe(choice, inputSha256, () =>
-      job.inMemory(scene, target, () => file.make(key, isObserved(choice))),
+      job.inMemory(planned, scene, target, (work) =>
+        new FileInWork(planned, job, model, scene, target, provenance, work).make(key, isObserved(choice)),
+      ),
     );
     const outputSha256 = await hashOfFile(planned.output);
     if (job.options.preview) await preview(planned, job, scene, provenance);
     if (measured === undefined) return { ...known, reused: false, outputSha256 };
     const shadow = await job.record(choice, inputSha256, measured, (version) =>
-      job.inMemory(scene, target, () => runShadow(version, planned, job, scene, target)),
+      job.inMemory(planned, scene, target, (work) => runShadow(version, planned, job, scene, target, work)),
     );
     return { ...known, reused: false, outputSha256, ...(shadow !== undefined && { shadow }) };
   } finally {
@@ -111,153 +100,6 @@ function mapValues<Value>(
   map: (value: Value) => string,
 ): Record<string, string> {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
-}
-
-class FileInWork {
-  constructor(
-    private readonly planned: PlannedOutput,
-    private readonly job: UpscaleJob,
-    private readonly model: ServedModel,
-    private readonly scene: UnitScene,
-    private readonly target: Target,
-    private readonly provenance: Provenance,
-  ) {}
-
-  /**
-   * Where memory is short, the rows that are worked on at once are halved, and it goes on from those finished.
-   * @param isObserved whether the picture is measured
-   * @returns what was measured; nothing of a picture that an earlier run began, as its time is not known
-   */
-  async make(key: string, isObserved: boolean): Promise<Measured | undefined> {
-    const { overlap } = this.job.options;
-    const { size } = this.model.queue;
-    const tiles = windowCount(this.target, size, overlap);
-    await this.job.tune(this.model, tiles);
-    const began = performance.now();
-    for (let { tile } = this.job.options; ; ) {
-      try {
-        const meter = await this.attempt(key, tile, isObserved);
-        if (meter === undefined) return undefined;
-        const seconds = (performance.now() - began) / 1000;
-        const pixels = this.target.width * this.target.height;
-        return { seconds, tiles, pixels, consistency: meter.decibels() };
-      } catch (error) {
-        const why = outOfMemory(error);
-        if (why === undefined) throw error;
-        if (tile <= LEAST_TILE) throw shortOfMemory(this.planned.input.path, why, error);
-        tile = Math.max(LEAST_TILE, tile >> 1);
-        const { path } = this.planned.input;
-        this.job.tell('warning', `${path}: out of memory (${why}): going on with tiles of ${tile} rows`);
-      }
-    }
-  }
-
-  private async attempt(
-    key: string,
-    tile: number,
-    isObserved: boolean,
-  ): Promise<ConsistencyMeter | undefined> {
-    const { planned, job, scene, target, provenance } = this;
-    const spool = await Spool.open(job.spoolPath(planned, key), key);
-    const writers: Partial<Writers> = {};
-    try {
-      writers.image = await createSceneWriter(planned.output, this.description());
-      if (job.options.ensemble > 1) {
-        const band = 'standard deviation between seeds, as a share of the value range';
-        writers.map = await createMapWriter(mapPath(planned.output), {
-          size: target,
-          source: scene,
-          provenance,
-          band,
-        });
-      }
-      const meter = await job.loading(() => this.fill(spool, writers as Writers, tile, isObserved));
-      await job.saving(async () => {
-        const began = performance.now();
-        await writers.map?.finish();
-        await writers.image?.finish();
-        job.onPhase('write', performance.now() - began);
-      });
-      await spool.remove();
-      return meter;
-    } catch (error) {
-      await writers.image?.abort();
-      await writers.map?.abort();
-      await spool.close();
-      throw error;
-    }
-  }
-
-  private description() {
-    const { planned, job, scene, target, provenance } = this;
-    const { quality } = job.options;
-    return {
-      format: planned.format,
-      size: target,
-      source: scene,
-      provenance,
-      ...(quality !== undefined && { quality }),
-    };
-  }
-
-  /** The rows of an earlier run, and those that it did not come to. Rows are written while the next are computed. */
-  private async fill(
-    spool: Spool,
-    writers: Writers,
-    tile: number,
-    isObserved: boolean,
-  ): Promise<ConsistencyMeter | undefined> {
-    const { planned, job, model, target } = this;
-    const { queue } = model;
-    const { overlap } = job.options;
-    const from = await spool.replay((rows) => write(rows, writers));
-    const windows = windowCount(target, queue.size, overlap);
-    const progress = job.progressOf(planned, target, windows);
-    progress.begin(windows - (from < target.height ? windowCount(target, queue.size, overlap, from) : 0));
-    if (from === target.height) return undefined;
-    const meter = isObserved && from === 0 ? consistencyMeter(this.scene, target) : undefined;
-    let writing: Promise<void> = Promise.resolve();
-    const take = async (rows: SceneRows): Promise<void> => {
-      // One tile is written while the next one is made; a third would only take memory.
-      await writing;
-      writing = (async () => {
-        const began = performance.now();
-        await spool.add(rows);
-        await write(rows, writers);
-        await meter?.add(rows.unit);
-        job.onPhase('write', performance.now() - began);
-        job.rowsDone(planned, rows.y + rows.count);
-      })();
-      writing.catch(() => {});
-    };
-    const context = {
-      interrupted: () => job.interrupted(),
-      task: `upscaling ${planned.input.path}`,
-      onWindow: () => progress.window(),
-      onPhase: (phase: 'decode' | 'restore', milliseconds: number) => job.onPhase(phase, milliseconds),
-    };
-    try {
-      await upscaleScene(this.scene, queue, sceneSettings(job, target, tile), from, context, take);
-    } finally {
-      await writing;
-    }
-    return meter;
-  }
-}
-
-interface Writers {
-  image: SceneWriter;
-  map?: SceneWriter;
-}
-
-async function write({ rows, count, uncertainty }: FinishedRows, { image, map }: Writers): Promise<void> {
-  await image.write(rows, count);
-  if (map !== undefined && uncertainty !== undefined) await map.write({ samples: uncertainty }, count);
-}
-
-export function mapPath(output: string): string {
-  const { dir, name } = parse(output);
-  return join(dir, `${name}${SIDE_FILES.uncertainty}`);
 }
 
 function provenanceOf(
@@ -305,11 +147,4 @@ async function hashOfFile(path: string): Promise<string> {
     );
   }
   return hash.digest('hex');
-}
-
-function shortOfMemory(name: string, why: string, cause: unknown): HndsrError {
-  return new HndsrError('OUT_OF_MEMORY', `${name}: out of memory (${why})`, {
-    hint: 'End other programs that need memory, upscale fewer files at once (-j 1), or use another --device.',
-    cause,
-  });
 }

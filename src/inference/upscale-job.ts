@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stateFolder } from '../config/project.js';
 import { HndsrError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { Budget } from '../pool.js';
+import type { Span } from '../raster/resample.js';
 import type { UnitScene, UnitSceneOptions } from '../raster/unit-scene.js';
 import { type FileChange, finishedOutput, jobFile, updateJobFile } from '../store/jobs.js';
 import type { Store } from '../store/store.js';
@@ -12,7 +14,7 @@ import { namesOf, shortName } from './file-names.js';
 import { JobProgress } from './job-progress.js';
 import type { Phase, PhaseTimes } from './phase-times.js';
 import type { PlannedInput, PlannedOutput } from './plan-outputs.js';
-import { availableMemory, sceneMemory } from './scene-memory.js';
+import { availableMemory, planScene, type SceneWork } from './scene-memory.js';
 import { type ServedModel, ServedModels, type ServedVersion } from './served-models.js';
 import {
   type Choice,
@@ -180,10 +182,21 @@ export class UpscaleJob {
     this.update(planned, { rows });
   }
 
-  /** Where the finished rows of an output are kept: two outputs may be made of equal images. */
-  spoolPath({ output }: PlannedOutput, key: string): string {
-    const name = createHash('sha256').update(`${key}\0${output}`).digest('hex');
-    return join(this.folder, `${name.slice(0, 32)}.rows`);
+  /**
+   * Where the finished rows of an output are kept, and the name that says what they are: two outputs may be made of
+   * equal images.
+   * @param columns where they are not whole rows
+   */
+  spoolPlace(planned: PlannedOutput, key: string, columns?: Span): [path: string, key: string] {
+    const place = columns === undefined ? '' : `.${columns.begin}-${columns.end}`;
+    return [join(this.folder, `${spoolName(planned, key)}${place}.rows`), `${key}${place}`];
+  }
+
+  /** Those of an output that is done; a run that had another amount of memory may have had other strips. */
+  async removeSpools(planned: PlannedOutput, key: string): Promise<void> {
+    const name = spoolName(planned, key);
+    for (const file of await readdir(this.folder))
+      if (file.startsWith(name)) await rm(join(this.folder, file), { force: true });
   }
 
   progressOf(planned: PlannedOutput, target: Target, windows: number) {
@@ -202,23 +215,27 @@ export class UpscaleJob {
 
   /**
    * Runs `work` when there is memory for the scene and a place among those that are read at once.
-   * @throws HndsrError OUT_OF_MEMORY where there never will be
+   * @param work is told how the scene fits in the memory
+   * @throws HndsrError OUT_OF_MEMORY where it never will
    */
-  async inMemory<Result>(scene: UnitScene, target: Target, work: () => Promise<Result>): Promise<Result> {
-    const bytes = sceneMemory(scene, target, this.options);
-    if (bytes + BASE_BYTES > this.memoryBytes) {
-      const [needed, given] = [bytes + BASE_BYTES, this.memoryBytes].map(
-        (one) => `${Math.ceil(one / 1e6)} MB`,
-      );
-      throw new HndsrError(
-        'OUT_OF_MEMORY',
-        `an output of ${target.width} x ${target.height} needs about ${needed}, and it may take ${given}`,
-        {
-          hint: 'Allow more with --memory, or leave out --ensemble and --consistency, or write a TIFF (-f tiff).',
-        },
-      );
-    }
-    return this.memory.with(bytes, work);
+  async inMemory<Result>(
+    { input, format }: PlannedOutput,
+    scene: UnitScene,
+    target: Target,
+    work: (how: SceneWork) => Promise<Result>,
+  ): Promise<Result> {
+    const { maxPixels } = this.options.scene.limits;
+    const how = planScene(
+      scene,
+      target,
+      { ...this.options, format, maxPixels },
+      this.memoryBytes - BASE_BYTES,
+    );
+    const { bytes, strips } = how;
+    if (bytes + BASE_BYTES > this.memoryBytes) throw tooLarge(target, bytes + BASE_BYTES, this.memoryBytes);
+    if (strips.length > 1)
+      this.tell('info', `${input.path}: in ${strips.length} strips of columns, as memory is short`);
+    return this.memory.with(bytes, () => work(how));
   }
 
   loading<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -242,4 +259,21 @@ export class UpscaleJob {
   dispose(): Promise<void> {
     return this.models.dispose();
   }
+}
+
+function spoolName({ output }: PlannedOutput, key: string): string {
+  return createHash('sha256').update(`${key}\0${output}`).digest('hex').slice(0, 32);
+}
+
+function tooLarge({ width, height }: Target, needed: number, given: number): HndsrError {
+  const [needs, has] = [needed, given].map((bytes) => `${Math.ceil(bytes / 1e6)} MB`);
+  return new HndsrError(
+    'OUT_OF_MEMORY',
+    `an output of ${width} x ${height} needs about ${needs}, and it may take ${has}`,
+    {
+      hint:
+        'Allow more with --memory, or leave out --ensemble and --consistency. Only TIFF inputs, and TIFF and PNG ' +
+        'outputs (-f tif), are never in memory as a whole.',
+    },
+  );
 }

@@ -1,7 +1,8 @@
-import { passScene, passSize } from '../models/scene-pass.js';
+import { passColumns, passScene, passWindows } from '../models/scene-pass.js';
 import type { WindowQueue } from '../models/window-queue.js';
-import { BackProjection, type RowBlock } from '../raster/back-projection.js';
+import { BackProjection, projectedSpans, type RowBlock } from '../raster/back-projection.js';
 import type { Size } from '../raster/degrade.js';
+import type { Span } from '../raster/resample.js';
 import type { OutputRows, UnitScene } from '../raster/unit-scene.js';
 import type { Target } from './target-size.js';
 import { UnitRows } from './unit-rows.js';
@@ -20,14 +21,21 @@ export interface SceneSettings {
   consistency: boolean;
   /** Output rows that are read, restored and written at once. */
   tile: number;
+  /** The columns of the output that are made. */
+  columns: Span;
 }
 
-export function sceneSettings({ options }: UpscaleJob, target: Target, tile: number): SceneSettings {
+export function sceneSettings(
+  { options }: UpscaleJob,
+  target: Target,
+  tile: number,
+  columns: Span,
+): SceneSettings {
   const { seed, overlap, ensemble, tta, consistency } = options;
-  return { scale: target.scale, target, seed, overlap, ensemble, tta, consistency, tile };
+  return { scale: target.scale, target, seed, overlap, ensemble, tta, consistency, tile, columns };
 }
 
-/** Rows of an output that are done, as they are written. */
+/** Rows of an output, or of some columns of it, that are done, as they are written. */
 export interface FinishedRows {
   y: number;
   count: number;
@@ -37,7 +45,7 @@ export interface FinishedRows {
 }
 
 export interface SceneRows extends FinishedRows {
-  /** The same as the model gave them: of the first group, rows x width x 3 in [0, 1]. */
+  /** The same as the model gave them: of the first group, rows x columns x 3 in [0, 1]. */
   unit: Float32Array;
 }
 
@@ -49,14 +57,18 @@ export interface SceneContext {
   onPhase?(phase: 'decode' | 'restore', milliseconds: number): void;
 }
 
-/** How many windows a scene takes from a row on. */
-export function windowCount(target: Size, size: number, overlap: number, from = 0): number {
-  const { rows, across } = passSize(target, size, Math.min(overlap, size - 1), from);
-  return rows.length * across;
+/** How many windows a scene, or those columns of it that are wanted, takes from a row on. */
+export function windowCount(scene: Size, size: number, settings: SceneSettings, from = 0): number {
+  const { target, overlap } = settings;
+  if (from === target.height) return 0;
+  const part = modelPart(scene, settings, from);
+  const { tops, lefts } = passWindows(target, size, overlap, part.from, part.columns);
+  return tops.length * lefts.length;
 }
 
 /**
- * Upscales a scene from row `from` of the output on, which changes no row after it.
+ * Upscales a scene from row `from` of the output on, which changes no row after it, and those columns of it that are
+ * wanted, which changes no pixel of them.
  * @param take gets the rows from the top down
  * @throws HndsrError INTERRUPTED, INPUT_INVALID; what `take` throws
  */
@@ -68,40 +80,25 @@ export async function upscaleScene(
   context: SceneContext,
   take: (rows: SceneRows) => Promise<void>,
 ): Promise<void> {
-  const { target, tile, scale, consistency, tta, ensemble } = settings;
-  const low = new UnitRows(scene, Math.max(1, Math.ceil(tile / scale)), (milliseconds) =>
+  const { target, tile, scale, consistency, tta, ensemble, overlap } = settings;
+  const { columns, from: begin } = modelPart(scene.header, settings, from);
+  const { lefts } = passWindows(target, queue.size, overlap, begin, columns);
+  const read = passColumns(scene.header, target, queue.size, lefts);
+  const low = new UnitRows(scene, read, Math.max(1, Math.ceil(tile / scale)), (milliseconds) =>
     context.onPhase?.('decode', milliseconds),
   );
-  const projections = consistency
-    ? scene.groups.map(
-        (_, group) =>
-          new BackProjection(
-            {
-              width: low.width,
-              height: low.height,
-              rows: async (begin, end) => (await low.rows(begin, end))[group]!,
-            },
-            target,
-            3,
-            CONSISTENCY_ITERATIONS,
-            tile,
-            from,
-          ),
-      )
-    : [];
+  const projections = consistency ? projectionsOf(scene, low, settings, from) : [];
   const finished = new RowJoiner(scene, settings, from, context, take);
-  const begin = projections[0]?.begin ?? from;
   await passScene(
     low,
     queue,
-    { ...settings, turns: tta, withOperator: false, ...(begin > 0 && { from: begin }) },
+    { ...settings, columns, turns: tta, withOperator: false, ...(begin > 0 && { from: begin }) },
     context,
     async ({ y, count, groups }) => {
-      if (ensemble > 1)
-        finished.addUncertainty(
-          y,
-          groups.map(({ deviation }) => deviation!),
-        );
+      if (ensemble > 1) {
+        const deviations = groups.map(({ deviation }) => deviation!);
+        finished.addUncertainty(y, deviations, columns);
+      }
       if (projections.length === 0) finished.addRows(groups.map(({ model }) => model));
       for (const blocks of await blocksOf(
         projections,
@@ -115,6 +112,33 @@ export async function upscaleScene(
     },
   );
   await finished.flush(true);
+}
+
+function projectionsOf(
+  scene: UnitScene,
+  low: UnitRows,
+  { target, tile, columns }: SceneSettings,
+  from: number,
+): BackProjection[] {
+  return scene.groups.map((_, group) => {
+    const rows = async (begin: number, end: number) => (await low.rows(begin, end))[group]!;
+    const { width, height, columns: there } = low;
+    const source = { width, height, columns: there, rows };
+    return new BackProjection(source, target, 3, CONSISTENCY_ITERATIONS, tile, from, columns);
+  });
+}
+
+/** What the model must give so that wanted rows can be made of it: back-projection needs the pixels around them. */
+function modelPart(
+  scene: Size,
+  { target, columns, consistency }: SceneSettings,
+  from: number,
+): { columns: Span; from: number } {
+  if (!consistency) return { columns, from };
+  const around = (axis: keyof Size, wanted: Span): Span =>
+    projectedSpans(scene[axis], target[axis], wanted, CONSISTENCY_ITERATIONS)[0]!;
+  const { begin } = around('height', { begin: from, end: target.height });
+  return { columns: around('width', columns), from: begin };
 }
 
 /** Rows of the input that windows at row `y` of the output and below do not need. */
@@ -134,6 +158,7 @@ async function blocksOf(projections: BackProjection[], models: Float32Array[]): 
 class RowJoiner {
   private groups: Float32Array[];
   private uncertainty = new Float32Array(0);
+  private readonly width: number;
 
   constructor(
     private readonly scene: UnitScene,
@@ -143,38 +168,47 @@ class RowJoiner {
     private readonly take: (rows: SceneRows) => Promise<void>,
   ) {
     this.groups = scene.groups.map(() => new Float32Array(0));
+    this.width = settings.columns.end - settings.columns.begin;
   }
 
   addRows(groups: readonly Float32Array[]): void {
     this.groups = this.groups.map((rows, index) => joined(rows, groups[index]!));
   }
 
-  /** @param y of the first row; rows above those that are wanted are left out */
-  addUncertainty(y: number, deviations: readonly Float32Array[]): void {
-    const { width } = this.settings.target;
+  /** @param y of the first row, and `columns`: those that are not wanted are left out */
+  addUncertainty(y: number, deviations: readonly Float32Array[], columns: Span): void {
+    const { width } = this;
+    const given = columns.end - columns.begin;
     const all = meanDeviation(deviations);
     const skipped = Math.max(0, this.next + this.uncertainty.length / width - y);
-    this.uncertainty = joined(this.uncertainty, all.subarray(skipped * width));
+    const left = this.settings.columns.begin - columns.begin;
+    const rows = Array.from({ length: Math.max(0, all.length / given - skipped) }, (_, row) =>
+      all.subarray((skipped + row) * given + left, (skipped + row) * given + left + width),
+    );
+    const wanted = new Float32Array(rows.length * width);
+    for (const [row, values] of rows.entries()) wanted.set(values, row * width);
+    this.uncertainty = joined(this.uncertainty, wanted);
   }
 
   /** Restores and gives what makes a whole tile, or, at the end, what is left. */
   async flush(all: boolean): Promise<void> {
-    const { target, tile, ensemble } = this.settings;
-    const rowLength = target.width * 3;
+    const { target, tile, ensemble, columns } = this.settings;
+    const { width } = this;
+    const rowLength = width * 3;
     for (;;) {
       const there = this.groups[0]!.length / rowLength;
       const count = Math.min(tile, there);
       if (count === 0 || (!all && there < tile)) return;
       const groups = this.groups.map((rows) => rows.subarray(0, count * rowLength));
-      const window = { x: 0, y: this.next, width: target.width, height: count };
+      const window = { x: columns.begin, y: this.next, width, height: count };
       const began = performance.now();
       const rows = await this.scene.restore(groups, target, window);
       this.context.onPhase?.('restore', performance.now() - began);
-      const uncertainty = this.uncertainty.slice(0, count * target.width);
+      const uncertainty = this.uncertainty.slice(0, count * width);
       const unit = groups[0]!;
       await this.take({ y: this.next, count, rows, unit, ...(ensemble > 1 && { uncertainty }) });
       this.groups = this.groups.map((kept) => kept.slice(count * rowLength));
-      this.uncertainty = this.uncertainty.slice(count * target.width);
+      this.uncertainty = this.uncertainty.slice(count * width);
       this.next += count;
     }
   }

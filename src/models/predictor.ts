@@ -5,7 +5,7 @@ import type { FloatRaster } from '../raster/resample.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Stage } from './hndsr.js';
 import type { SamplingOptions } from './sampler.js';
-import { type LowScene, passScene, passSize } from './scene-pass.js';
+import { type LowScene, passScene, passWindows } from './scene-pass.js';
 import { WindowModel } from './window-model.js';
 import { WindowQueue } from './window-queue.js';
 
@@ -67,11 +67,11 @@ export class Predictor {
     const { width, height } = target;
     const model = new Float32Array(width * height * BANDS);
     const operator = withOperator ? new Float32Array(model.length) : undefined;
-    const { rows, across } = passSize(target, this.model.size, Math.min(overlap, this.model.size - 1));
+    const { tops, lefts } = passWindows(target, this.model.size, overlap);
     let done = 0;
     const onWindow = (): void => {
       done++;
-      context.emit({ kind: 'progress', task, done, total: rows.length * across, detail: 'windows' });
+      context.emit({ kind: 'progress', task, done, total: tops.length * lefts.length, detail: 'windows' });
     };
     await passScene(
       rasterRows(low),

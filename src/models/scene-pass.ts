@@ -1,18 +1,26 @@
 import { interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import type { Size } from '../raster/degrade.js';
-import { type FloatRaster, type PixelWindow, resizeBicubicPart, sourceWindow } from '../raster/resample.js';
+import {
+  type FloatRaster,
+  type PixelWindow,
+  resizeBicubicPart,
+  type Span,
+  sourceSpan,
+} from '../raster/resample.js';
 import { TURNS, turned, turnedBack } from './turns.js';
 import type { WindowAnswer, WindowTask } from './window-model.js';
 import type { Ticket, WindowQueue } from './window-queue.js';
-import { Mosaic, windowStarts } from './windows.js';
+import { Mosaic, windowStarts, windowsOver } from './windows.js';
 
 const BANDS = 3;
 
 /** A low-resolution scene that is read by rows: groups of three bands, each of which is a picture to the model. */
 export interface LowScene extends Size {
   groups: number;
-  /** Of each group, interleaved rows x width x 3 in [0, 1], rows `begin` to `end` - 1. Asked for from the top down. */
+  /** The columns that there are of each row; all of them unless given. */
+  columns?: Span;
+  /** Of each group, interleaved rows x columns x 3 in [0, 1], rows `begin` to `end` - 1. Asked for from the top down. */
   rows(begin: number, end: number): Promise<Float32Array[]>;
 }
 
@@ -28,6 +36,8 @@ export interface PassOptions {
   withOperator: boolean;
   /** The first row of the target grid that is wanted; those above it are not computed. */
   from?: number;
+  /** The columns of the target grid that are wanted; all of them unless given. */
+  columns?: Span;
 }
 
 /** Rows of the target grid that are done. */
@@ -37,7 +47,7 @@ export interface DoneRows {
   groups: GroupRows[];
 }
 
-/** A group's rows, interleaved count x width x 3. */
+/** A group's rows, interleaved count x columns x 3. */
 export interface GroupRows {
   /** In [0, 1], clamped. */
   model: Float32Array;
@@ -46,18 +56,31 @@ export interface GroupRows {
   deviation?: Float32Array;
 }
 
-/** The rows of windows that a pass runs, and how many windows there are in one. */
-export function passSize(target: Size, size: number, overlap: number, from = 0) {
+/** What a pass runs: where its windows begin, down and across. */
+export function passWindows(
+  target: Size,
+  size: number,
+  overlap: number,
+  from = 0,
+  columns: Span = { begin: 0, end: target.width },
+): { tops: number[]; lefts: number[] } {
+  const starts = (length: number): number[] => windowStarts(length, size, Math.min(overlap, size - 1));
   return {
-    rows: windowStarts(target.height, size, overlap).filter((top) => top + size > from),
-    across: windowStarts(target.width, size, overlap).length,
+    tops: windowsOver(starts(target.height), size, { begin: from, end: target.height }),
+    lefts: windowsOver(starts(target.width), size, columns),
   };
+}
+
+/** The columns of a scene that a pass reads. */
+export function passColumns({ width }: Size, target: Size, size: number, lefts: readonly number[]): Span {
+  const end = Math.min(target.width, lefts.at(-1)! + size);
+  return sourceSpan(width, target.width, { begin: lefts[0]!, end });
 }
 
 /**
  * Takes a scene through the model: rows in, rows out, from the top down. Windows lie on a grid that belongs to the
- * scene, and the noise at a place depends on the seed and the place alone, so where a pass begins, what shares its
- * batches and how many rows are read at once do not change the picture. Memory is that of the rows that a window is
+ * scene, and the noise at a place depends on the seed and the place alone, so where a pass begins, which columns it is
+ * for, what shares its batches and how many rows are read at once do not change the picture. Memory is that of the rows that a window is
  * high, whatever the scene's height.
  *
  * @param onWindow called after each window that was blended
@@ -74,8 +97,8 @@ export async function passScene(
   const feed = queue.open();
   try {
     const pass = new ScenePass(queue.size, low.groups, options);
-    const { rows } = passSize(options.target, queue.size, pass.overlap, options.from);
-    const columns = windowStarts(options.target.width, queue.size, pass.overlap);
+    const { target, from, columns } = options;
+    const { tops, lefts } = passWindows(target, queue.size, pass.overlap, from, columns);
     const ahead = Math.max(2, Math.ceil(queue.ahead / pass.tasksPerWindow));
     const pending: { left: number; top: number; tickets: Ticket[] }[] = [];
     const blendFirst = async (): Promise<void> => {
@@ -84,14 +107,14 @@ export async function passScene(
       for (const ticket of tickets) answers.push(await feed.wait(ticket));
       pass.add(answers, left, top);
       context.onWindow?.();
-      if (left !== columns.at(-1)) return;
-      const done = pass.take(rows[rows.indexOf(top) + 1] ?? options.target.height);
+      if (left !== lefts.at(-1)) return;
+      const done = pass.take(tops[tops.indexOf(top) + 1] ?? target.height);
       // While its rows are written a scene sends no windows.
       if (done.count > 0) await feed.hold(take(done));
     };
-    for (const top of rows) {
+    for (const top of tops) {
       const part = await pass.read(low, top);
-      for (const left of columns) {
+      for (const left of lefts) {
         if (context.interrupted()) throw interruptedError(context.task);
         const tickets = pass.tasks(part, low, left, top).map((task) => feed.submit(task));
         pending.push({ left, top, tickets });
@@ -135,15 +158,13 @@ class ScenePass {
   /** What each group's windows at `top` are made of. */
   async read(low: LowScene, top: number): Promise<Part[]> {
     const { target } = this.options;
-    const height = Math.min(this.size, target.height - top);
-    const row = { x: 0, y: top, width: target.width, height };
-    const { y, height: count } = sourceWindow(low, target.width, target.height, row);
-    const within = { x: 0, y, width: low.width, height: count };
-    const groups = await low.rows(y, y + count);
-    return groups.map((data) => ({
-      raster: { data, width: low.width, height: count, bands: BANDS },
-      within,
-    }));
+    const end = Math.min(target.height, top + this.size);
+    const rows = sourceSpan(low.height, target.height, { begin: top, end });
+    const columns = low.columns ?? { begin: 0, end: low.width };
+    const size = { width: columns.end - columns.begin, height: rows.end - rows.begin };
+    const within = { x: columns.begin, y: rows.begin, ...size };
+    const groups = await low.rows(rows.begin, rows.end);
+    return groups.map((data) => ({ raster: { data, ...size, bands: BANDS }, within }));
   }
 
   tasks(parts: readonly Part[], low: Size, left: number, top: number): WindowTask[] {
@@ -180,8 +201,8 @@ class PassGroup {
     private readonly index: number,
     private readonly options: PassOptions,
   ) {
-    const { target, ensemble, withOperator, from = 0 } = options;
-    const mosaic = (): Mosaic => new Mosaic(target.width, target.height, BANDS, size, overlap, from);
+    const { target, ensemble, withOperator, from = 0, columns } = options;
+    const mosaic = (): Mosaic => new Mosaic(target.width, target.height, BANDS, size, overlap, from, columns);
     this.members = Array.from({ length: ensemble }, mosaic);
     this.operator = withOperator ? mosaic() : undefined;
     this.turns = options.turns ? TURNS : 1;

@@ -1,3 +1,5 @@
+import type { Span } from '../raster/resample.js';
+
 /**
  * How a scene is cut into windows of the training size and put together again. The operator's global part gives a
  * frequency its meaning by the size of the window, so windows are never larger or smaller than in training.
@@ -40,8 +42,13 @@ export function axisWeights(length: number, size: number, overlap: number): Map<
   );
 }
 
+/** The windows along an axis that show any of it. */
+export function windowsOver(starts: readonly number[], size: number, { begin, end }: Span): number[] {
+  return starts.filter((start) => start + size > begin && start < end);
+}
+
 /**
- * Blends windows that come row by row into the scene's rows. Only the rows that windows to come may still add to are
+ * Blends windows that come row by row into the scene's rows, or some columns of them. Only the rows that windows to come may still add to are
  * kept: as many as a window is high. Values are interleaved, `bands` to a pixel.
  */
 export class Mosaic {
@@ -49,25 +56,31 @@ export class Mosaic {
   private readonly sums: Float32Array;
   private readonly across: Map<number, Float32Array>;
   private readonly down: Map<number, Float32Array>;
+  private readonly rowLength: number;
   private finished: number;
 
-  /** @param from the first row that is wanted; windows that end above it are not added */
+  /**
+   * @param from the first row that is wanted; windows that end above it are not added
+   * @param columns those that are wanted; what windows show besides is left out
+   */
   constructor(
-    private readonly width: number,
+    width: number,
     height: number,
     private readonly bands: number,
     private readonly size: number,
     overlap: number,
     from = 0,
+    private readonly columns: Span = { begin: 0, end: width },
   ) {
-    this.sums = new Float32Array(Math.min(size, height) * width * bands);
+    this.rowLength = (columns.end - columns.begin) * bands;
+    this.sums = new Float32Array(Math.min(size, height) * this.rowLength);
     this.across = axisWeights(width, size, overlap);
     this.down = axisWeights(height, size, overlap);
     this.finished = from;
   }
 
   private get ring(): number {
-    return this.sums.length / (this.width * this.bands);
+    return this.sums.length / this.rowLength;
   }
 
   /**
@@ -75,22 +88,23 @@ export class Mosaic {
    * @param left with `top`, one of windowStarts' places; every place once, the rows' own from the top down
    */
   add(window: Float32Array, left: number, top: number): void {
-    const { bands, size, width, sums, ring } = this;
+    const { bands, size, columns, rowLength, sums, ring } = this;
     const across = this.across.get(left)!;
     const down = this.down.get(top)!;
+    const [first, last] = [Math.max(0, columns.begin - left), Math.min(across.length, columns.end - left)];
     for (let row = Math.max(0, this.finished - top); row < down.length; row++) {
-      let from = row * size * bands;
-      let to = (((top + row) % ring) * width + left) * bands;
-      for (let column = 0; column < across.length; column++) {
+      let from = (row * size + first) * bands;
+      let to = ((top + row) % ring) * rowLength + (left + first - columns.begin) * bands;
+      for (let column = first; column < last; column++) {
         const weight = down[row]! * across[column]!;
         for (let band = 0; band < bands; band++) sums[to++]! += weight * window[from++]!;
       }
     }
   }
 
-  /** The rows that come next, up to `end`, to which no more windows are added. @returns rows x width x bands */
+  /** The rows that come next, up to `end`, to which no more windows are added. @returns rows x columns x bands */
   take(end: number): Float32Array {
-    const rowLength = this.width * this.bands;
+    const { rowLength } = this;
     const rows = new Float32Array(Math.max(0, end - this.finished) * rowLength);
     for (let out = 0; out < rows.length; out += rowLength) {
       const start = (this.finished % this.ring) * rowLength;

@@ -1,44 +1,64 @@
 import type { Size } from './degrade.js';
-import { resizeBicubicPart, sourceWindow } from './resample.js';
+import { type PixelWindow, resizeBicubicPart, type Span, sourceSpan } from './resample.js';
 
-interface Rows {
-  begin: number;
-  end: number;
+/** Rows of a picture; `data` is interleaved, (end - begin) x columns x bands. */
+export interface RowBlock extends Span {
+  data: Float32Array;
 }
 
-/** Rows of a picture; `data` is interleaved, (end - begin) x width x bands. */
-export interface RowBlock extends Rows {
+/** Some rows and columns of a picture, interleaved. */
+interface Part {
+  rows: Span;
+  columns: Span;
   data: Float32Array;
+}
+
+/** An input that is read by rows; of each there are `columns`, all of them unless given. */
+export interface RowSource extends Size {
+  columns?: Span;
+  rows(begin: number, end: number): Promise<Float32Array>;
 }
 
 /**
  * Iterative back-projection (Irani and Peleg 1991, "Improving resolution by image registration"): what the picture's
  * own low-resolution copy lacks of the input is enlarged and added, again and again, so that the picture's degradation
  * becomes the input. Degradation is the ETL's: antialiased bicubic. Rows come and go from the top down; a block's
- * result is that of the whole picture to the bit, because the rows that it depends on are kept and computed with it.
+ * result is that of the whole picture to the bit, because the rows and columns that it depends on are kept and computed
+ * with it.
  */
 export class BackProjection {
+  /** The columns that must come, of each row. */
+  readonly columns: Span;
   /** Rows that came and may still be needed. */
   private kept: RowBlock;
   private next: number;
   private readonly steps: number[];
+  /** The columns that each iteration starts from; the last are those that are wanted. */
+  private readonly across: Span[];
 
   /**
    * @param low the input's rows, interleaved, in [0, 1]
    * @param blockRows rows that are given at once; more take more memory and less time
    * @param from the first row that is wanted
+   * @param columns those that are wanted
    */
   constructor(
-    private readonly low: Size & { rows(begin: number, end: number): Promise<Float32Array> },
+    private readonly low: RowSource,
     private readonly target: Size,
     private readonly bands: number,
     private readonly iterations: number,
     private readonly blockRows: number,
     from = 0,
+    columns: Span = { begin: 0, end: target.width },
   ) {
     this.next = from;
     this.steps = chebyshevSteps(iterations);
-    const { begin } = this.ranges({ begin: from, end: Math.min(from + blockRows, target.height) })[0]!;
+    this.across = this.ranges('width', columns);
+    this.columns = this.across[0]!;
+    const { begin } = this.ranges('height', {
+      begin: from,
+      end: Math.min(from + blockRows, target.height),
+    })[0]!;
     this.kept = { begin, end: begin, data: new Float32Array(0) };
   }
 
@@ -50,70 +70,86 @@ export class BackProjection {
   /** The first row of the input that may still be asked for. */
   get lowBegin(): number {
     const wanted = { begin: Math.min(this.next, this.target.height - 1), end: this.target.height };
-    return this.lowRange(this.ranges(wanted)[0]!).begin;
+    return this.lowSpan('height', this.ranges('height', wanted)[0]!).begin;
   }
 
   /** Takes the rows that come next. @returns blocks that are done, in order; all of them after the last row */
   async push(data: Float32Array): Promise<RowBlock[]> {
-    const rowLength = this.target.width * this.bands;
+    const rowLength = lengthOf(this.columns) * this.bands;
     const joined = new Float32Array(this.kept.data.length + data.length);
     joined.set(this.kept.data);
     joined.set(data, this.kept.data.length);
     this.kept = { begin: this.kept.begin, end: this.kept.begin + joined.length / rowLength, data: joined };
     const done: RowBlock[] = [];
     while (this.next < this.target.height) {
-      const wanted = { begin: this.next, end: Math.min(this.next + this.blockRows, this.target.height) };
-      const ranges = this.ranges(wanted);
+      const ranges = this.ranges('height', this.wanted());
       if (ranges[0]!.end > this.kept.end) break;
-      done.push(await this.project(ranges));
-      this.next = wanted.end;
+      const { rows, data: block } = await this.project(ranges);
+      done.push({ ...rows, data: block });
+      this.next = rows.end;
     }
     this.forget();
     return done;
   }
 
+  private wanted(): Span {
+    return { begin: this.next, end: Math.min(this.next + this.blockRows, this.target.height) };
+  }
+
   private forget(): void {
     if (this.next >= this.target.height) return;
-    const wanted = { begin: this.next, end: Math.min(this.next + this.blockRows, this.target.height) };
-    const begin = Math.max(this.kept.begin, this.ranges(wanted)[0]!.begin);
-    this.kept = { ...part(this.kept, { begin, end: this.kept.end }, this.target.width * this.bands, true) };
+    const begin = Math.max(this.kept.begin, this.ranges('height', this.wanted())[0]!.begin);
+    const gone = (begin - this.kept.begin) * lengthOf(this.columns) * this.bands;
+    this.kept = { begin, end: this.kept.end, data: this.kept.data.slice(gone) };
   }
 
-  /** The rows that each iteration must start from, so that the last one gives `wanted`, which comes last. */
-  private ranges(wanted: Rows): Rows[] {
-    const ranges = [wanted];
-    for (let iteration = 0; iteration < this.iterations; iteration++) {
-      const first = ranges[0]!;
-      const needed = rowsOf(this.target, this.low, this.lowRange(first));
-      ranges.unshift({ begin: Math.min(needed.begin, first.begin), end: Math.max(needed.end, first.end) });
-    }
-    return ranges;
+  private ranges(axis: keyof Size, wanted: Span): Span[] {
+    return projectedSpans(this.low[axis], this.target[axis], wanted, this.iterations);
   }
 
-  private lowRange(rows: Rows): Rows {
-    return rowsOf(this.low, this.target, rows);
+  private lowSpan(axis: keyof Size, span: Span): Span {
+    return sourceSpan(this.low[axis], this.target[axis], span);
   }
 
-  private async project(ranges: Rows[]): Promise<RowBlock> {
-    const { low, target, bands } = this;
-    const rowLength = target.width * bands;
-    let picture = part(this.kept, ranges[0]!, rowLength, false);
-    for (const [index, range] of ranges.slice(1).entries()) {
+  private async project(ranges: Span[]): Promise<Part> {
+    const { low, target, bands, across, kept } = this;
+    let picture: Part = { rows: kept, columns: this.columns, data: kept.data };
+    picture = part(picture, ranges[0]!, this.columns, bands);
+    for (const [index, rows] of ranges.slice(1).entries()) {
       const step = this.steps[index]!;
-      const lowRange = this.lowRange(range);
-      const error = await low.rows(lowRange.begin, lowRange.end);
-      const degraded = resized(picture, target, low, lowRange, bands);
+      const columns = across[index + 1]!;
+      const [lowRows, lowColumns] = [this.lowSpan('height', rows), this.lowSpan('width', columns)];
+      const there = low.columns ?? { begin: 0, end: low.width };
+      const input = await low.rows(lowRows.begin, lowRows.end);
+      const error = part({ rows: lowRows, columns: there, data: input }, lowRows, lowColumns, bands).data;
+      const degraded = resized(picture, target, low, { rows: lowRows, columns: lowColumns }, bands);
       for (let index = 0; index < degraded.length; index++)
         degraded[index] = error[index]! - degraded[index]!;
-      const correction = resized({ ...lowRange, data: degraded }, low, target, range, bands);
-      const next = part(picture, range, rowLength, true);
+      const lack = { rows: lowRows, columns: lowColumns, data: degraded };
+      const correction = resized(lack, low, target, { rows, columns }, bands);
+      const next = part(picture, rows, columns, bands);
+      const data = new Float32Array(next.data.length);
       for (let index = 0; index < correction.length; index++) {
-        next.data[index] = Math.min(1, Math.max(0, next.data[index]! + step * correction[index]!));
+        data[index] = Math.min(1, Math.max(0, next.data[index]! + step * correction[index]!));
       }
-      picture = next;
+      picture = { rows, columns, data };
     }
     return picture;
   }
+}
+
+/**
+ * What each iteration must start from along an axis, so that the last one gives `wanted`, which comes last.
+ * @param low, target lengths of the input and of the picture
+ */
+export function projectedSpans(low: number, target: number, wanted: Span, iterations: number): Span[] {
+  const spans = [wanted];
+  for (let iteration = 0; iteration < iterations; iteration++) {
+    const first = spans[0]!;
+    const needed = sourceSpan(target, low, sourceSpan(low, target, first));
+    spans.unshift({ begin: Math.min(needed.begin, first.begin), end: Math.max(needed.end, first.end) });
+  }
+  return spans;
 }
 
 /** What a wave of the input keeps of itself when it is enlarged and degraded again: between these. */
@@ -132,21 +168,37 @@ function chebyshevSteps(iterations: number): number[] {
   );
 }
 
-/** The rows of a picture of size `source` that rows of its resampling to `target` are made of. */
-function rowsOf(source: Size, target: Size, { begin, end }: Rows): Rows {
-  const window = { x: 0, y: begin, width: target.width, height: end - begin };
-  const { y, height } = sourceWindow(source, target.width, target.height, window);
-  return { begin: y, end: y + height };
+function lengthOf({ begin, end }: Span): number {
+  return end - begin;
 }
 
-function part(block: RowBlock, { begin, end }: Rows, rowLength: number, copy: boolean): RowBlock {
-  const [from, to] = [(begin - block.begin) * rowLength, (end - block.begin) * rowLength];
-  return { begin, end, data: copy ? block.data.slice(from, to) : block.data.subarray(from, to) };
+/** Some rows and columns of a part of a picture; not a copy where rows are whole. */
+function part({ rows: there, columns: whole, data }: Part, rows: Span, columns: Span, bands: number): Part {
+  const length = lengthOf(columns) * bands;
+  const first = (rows.begin - there.begin) * lengthOf(whole) * bands;
+  if (lengthOf(columns) === lengthOf(whole)) {
+    return { rows, columns, data: data.subarray(first, first + lengthOf(rows) * length) };
+  }
+  const cut = new Float32Array(lengthOf(rows) * length);
+  for (let row = 0; row < lengthOf(rows); row++) {
+    const from = first + (row * lengthOf(whole) + columns.begin - whole.begin) * bands;
+    cut.set(data.subarray(from, from + length), row * length);
+  }
+  return { rows, columns, data: cut };
 }
 
-function resized(block: RowBlock, from: Size, to: Size, { begin, end }: Rows, bands: number): Float32Array {
-  const raster = { data: block.data, width: from.width, height: block.end - block.begin, bands };
-  const within = { x: 0, y: block.begin, width: from.width, height: raster.height };
-  const window = { x: 0, y: begin, width: to.width, height: end - begin };
-  return resizeBicubicPart(raster, within, from, to.width, to.height, window);
+function resized(
+  { rows, columns, data }: Part,
+  from: Size,
+  to: Size,
+  wanted: Omit<Part, 'data'>,
+  bands: number,
+): Float32Array {
+  const within = windowOf(rows, columns);
+  const raster = { data, width: within.width, height: within.height, bands };
+  return resizeBicubicPart(raster, within, from, to.width, to.height, windowOf(wanted.rows, wanted.columns));
+}
+
+function windowOf(rows: Span, columns: Span): PixelWindow {
+  return { x: columns.begin, y: rows.begin, width: lengthOf(columns), height: lengthOf(rows) };
 }

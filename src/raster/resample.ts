@@ -25,6 +25,12 @@ export interface PixelWindow {
   height: number;
 }
 
+/** Rows or columns of an image: `begin` to `end` - 1. */
+export interface Span {
+  begin: number;
+  end: number;
+}
+
 /**
  * Antialiased bicubic resampling (a = -0.5) as Pillow's `Image.resize(BICUBIC)` does for float images: any ratio,
  * kernel widened by the ratio when shrinking, weights normalised, kernel cut off at the edges. Values may overshoot
@@ -42,6 +48,11 @@ export function resizeBicubic(
   return resizeBicubicPart(source, { x: 0, y: 0, width, height }, source, outWidth, outHeight, window);
 }
 
+/** The rows (or columns) of a source of `length` that some of its resampling to `outLength` are made of. */
+export function sourceSpan(length: number, outLength: number, { begin, end }: Span): Span {
+  return inputRange(tapsFor(length, outLength), begin, end - begin);
+}
+
 /** The part of a `width` x `height` source that a window of its resampling to `outWidth` x `outHeight` is made of. */
 export function sourceWindow(
   { width, height }: { width: number; height: number },
@@ -49,8 +60,8 @@ export function sourceWindow(
   outHeight: number,
   window: PixelWindow,
 ): PixelWindow {
-  const columns = inputRange(tapsFor(width, outWidth), window.x, window.width);
-  const rows = inputRange(tapsFor(height, outHeight), window.y, window.height);
+  const columns = sourceSpan(width, outWidth, { begin: window.x, end: window.x + window.width });
+  const rows = sourceSpan(height, outHeight, { begin: window.y, end: window.y + window.height });
   return {
     x: columns.begin,
     y: rows.begin,

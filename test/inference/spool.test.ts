@@ -49,6 +49,36 @@ it('gives back what it was given, and says with which row to go on', async () =>
   expect(existsSync(path())).toBe(false);
 });
 
+it('gives some of its rows again, of one part or across several', async () => {
+  const spool = await Spool.open(path(), 'key');
+  const part = (y: number, count: number): FinishedRows => {
+    const each = (values: number): number[] =>
+      Array.from({ length: count * values }, (_, index) => y * values + index);
+    return {
+      ...{ y, count },
+      rows: { samples: Uint16Array.from(each(3)), mask: Uint8Array.from(each(1)) },
+      uncertainty: Float32Array.from(each(1)),
+    };
+  };
+  for (const [y, count] of [
+    [0, 4],
+    [4, 1],
+    [5, 6],
+  ] as const)
+    await spool.add(part(y, count));
+  await spool.close();
+  const { spool: again } = await replayed();
+  await again.add(part(11, 2));
+  for (const [y, count] of [
+    [1, 2],
+    [0, 13],
+    [3, 5],
+    [10, 2],
+  ] as const)
+    expect(await again.rows(y, count)).toEqual(part(y, count));
+  await again.close();
+});
+
 it('forgets a part that was cut off at any byte or damaged, and goes on behind the one before', async () => {
   await written();
   const whole = readFileSync(path());

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { blendingWeights, Mosaic, windowStarts } from '../../src/models/windows.js';
+import { blendingWeights, Mosaic, windowStarts, windowsOver } from '../../src/models/windows.js';
+import type { Span } from '../../src/raster/resample.js';
 import { expectNumbersClose, uniform } from '../compute/compare.js';
 
 const anAxis = fc
@@ -74,15 +75,15 @@ const aWindow = fc
   .chain((size) => fc.record({ size: fc.constant(size), overlap: fc.integer({ min: 0, max: size - 1 }) }));
 
 /** All windows of a picture put together again, from row `from` on. */
-function blended(picture: Picture, size: number, overlap: number, from = 0): Float32Array {
+function blended(picture: Picture, size: number, overlap: number, from = 0, columns?: Span): Float32Array {
   const { width, height, bands } = picture;
-  const mosaic = new Mosaic(width, height, bands, size, overlap, from);
+  const mosaic = new Mosaic(width, height, bands, size, overlap, from, columns);
+  const lefts = windowsOver(windowStarts(width, size, overlap), size, columns ?? { begin: 0, end: width });
   const tops = windowStarts(height, size, overlap);
   const parts: number[] = [];
   for (const [index, top] of tops.entries()) {
     if (top + size <= from) continue;
-    for (const left of windowStarts(width, size, overlap))
-      mosaic.add(cut(picture, size, left, top), left, top);
+    for (const left of lefts) mosaic.add(cut(picture, size, left, top), left, top);
     parts.push(...mosaic.take(tops[index + 1] ?? height));
   }
   return Float32Array.from(parts);
@@ -132,6 +133,23 @@ it('gives the same rows, to the bit, wherever it begins', () => {
   const whole = blended(picture, 8, 3);
   for (const from of [1, 4, 5, 8, 20, 36]) {
     expect(blended(picture, 8, 3, from)).toEqual(whole.slice(from * 23 * 3));
+  }
+});
+
+it('gives the same columns, to the bit, whichever are wanted', () => {
+  const picture = { width: 37, height: 11, bands: 3, data: uniform([11, 37, 3], 'picture').data };
+  const whole = blended(picture, 8, 3);
+  for (const [begin, end] of [
+    [0, 1],
+    [4, 5],
+    [5, 21],
+    [20, 37],
+  ] as const) {
+    const wanted = [...whole].filter((_, index) => {
+      const x = Math.floor(index / 3) % 37;
+      return x >= begin && x < end;
+    });
+    expect([...blended(picture, 8, 3, 0, { begin, end })]).toEqual(wanted);
   }
 });
 

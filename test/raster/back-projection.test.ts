@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { BackProjection } from '../../src/raster/back-projection.js';
-import { resizeBicubic } from '../../src/raster/resample.js';
+import { resizeBicubic, type Span } from '../../src/raster/resample.js';
 import { uniform } from '../compute/compare.js';
 
 const ITERATIONS = 5;
@@ -68,3 +68,25 @@ it.each(sizes)(
     }
   },
 );
+
+it('gives the same columns, to the bit, of those that it says it needs', async () => {
+  const [width, height, scale] = [61, 13, 4];
+  const { source, target, picture } = pair(width, height, scale);
+  const [whole] = await new BackProjection(source, target, 3, 2, 10_000).push(picture);
+  const cut = (data: Float32Array, { begin, end }: Span): number[] =>
+    [...data].filter((_, index) => {
+      const x = Math.floor(index / 3) % target.width;
+      return x >= begin && x < end;
+    });
+  for (const columns of [
+    { begin: 0, end: 9 },
+    { begin: 101, end: 150 },
+    { begin: 200, end: target.width },
+  ]) {
+    const projection = new BackProjection(source, target, 3, 2, 10_000, 0, columns);
+    const given = Float32Array.from(cut(picture, projection.columns));
+    expect(given.length).toBeLessThan(picture.length);
+    const [block] = await projection.push(given);
+    expect([...block!.data]).toEqual(cut(whole!.data, columns));
+  }
+});
