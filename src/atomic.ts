@@ -10,16 +10,19 @@ export function temporaryBeside(path: string): string {
 
 /** Removes what processes that are gone left under such names beside `path`; those of live ones stay. */
 export async function removeStaleBeside(path: string): Promise<void> {
-  const name = basename(path);
-  const entries = await readdir(dirname(path)).catch((error: NodeJS.ErrnoException): string[] => {
+  await removeStaleIn(dirname(path), (name) => name === basename(path));
+}
+
+/** The same in a folder, of all files whose names are the caller's own. */
+export async function removeStaleIn(folder: string, isOwn: (name: string) => boolean): Promise<void> {
+  const entries = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
   for (const entry of entries) {
-    const left = entry.startsWith(`${name}.`) && /^\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(entry.slice(name.length));
-    if (left && !isAlive(Number(left[1]))) {
-      await rm(join(dirname(path), entry), { recursive: true, force: true });
-    }
+    const [, name, process] = /^(.*)\.(\d+)\.[0-9a-f]{8}\.tmp$/s.exec(entry) ?? [];
+    if (name !== undefined && isOwn(name) && !isAlive(Number(process)))
+      await rm(join(folder, entry), { recursive: true, force: true });
   }
 }
 

@@ -5,7 +5,7 @@ import type { JobContext } from '../events.js';
 import { DEFAULT_BATCH } from '../models/batch-size.js';
 import type { Timing } from './timing.js';
 import { timeTrainStep } from './train-step.js';
-import { timeUpscale } from './upscale.js';
+import { timeUpscale, type UpscaleTiming } from './upscale.js';
 import { benchProcesses, type ProcessRow } from './upscale-processes.js';
 
 export type Benchmark = 'train-step' | 'upscale';
@@ -30,6 +30,7 @@ export interface BenchResult extends Timing {
   /** Of `upscale`; see UpscaleTiming. */
   matrixGflopPerSecond?: number;
   shareOfMatrix?: number;
+  networks?: UpscaleTiming['networks'];
   processes?: ProcessRow[];
 }
 

@@ -9,6 +9,7 @@ import { interruptedError } from '../errors.js';
 import type { JobContext } from '../events.js';
 import { writeCheckpoint } from '../models/checkpoint.js';
 import { STAGES, type Stage } from '../models/hndsr.js';
+import type { Percentiles } from '../percentiles.js';
 import { Random } from '../random.js';
 import { loadSharp } from '../raster/load-sharp.js';
 import { storeObject } from '../store/objects.js';
@@ -31,7 +32,8 @@ export interface ProcessRow {
   cpuSeconds: number;
   mpixelsPerSecond: number;
   peakBytes: number;
-  phases: Record<string, { seconds: number; count: number; p50: number; p95: number; p99: number }>;
+  /** Milliseconds of one, as of `hndsr upscale`; `operator` has the encoding in it. */
+  phases: Record<string, Percentiles & { seconds: number; count: number }>;
 }
 
 /** What is run: strength 0 and the sampler on one size, then larger ones at strength 0 for the memory that they take. */

@@ -7,6 +7,7 @@ import {
   type CompilableFn,
   conditionFn,
   decodeFn,
+  Hndsr,
   LATENT_DEVIATION,
   LATENT_MEAN,
   type ModelConfig,
@@ -14,17 +15,20 @@ import {
   RESIDUAL_DEVIATION,
   type Stage,
   samplerStepFn,
+  toNetworkRange,
   windowShapes,
 } from '../models/hndsr.js';
-import { neuralOperatorSpecs } from '../models/neural-operator.js';
+import { applyNeuralOperator, neuralOperatorSpecs } from '../models/neural-operator.js';
 import { alphaBars } from '../models/noise-schedule.js';
 import { samplerSteps } from '../models/sampler.js';
-import { initialise, type ParameterSpecs, prefixed } from '../nn/parameters.js';
+import { initialise, type ParameterSpecs, prefixed, withPrefix } from '../nn/parameters.js';
 import { keptFrequencies } from '../nn/spectral.js';
+import { type Percentiles, percentiles } from '../percentiles.js';
 import { Random } from '../random.js';
 import { type Timing, timingOf, WARM_UP } from './timing.js';
 
 const SEED = 0;
+const SCALE = 4;
 /** Last layers start at zero in training; here they are drawn too, so that no product is with zeros. */
 const WEIGHT_SPREAD = 0.05;
 
@@ -71,6 +75,9 @@ function specsOf(config: ModelConfig): Record<Stage, ParameterSpecs> {
 
 /** The whole model over one batch of windows: encode, operator, every sampler step, decode. */
 export class ComposedModel {
+  /** Of the last run, in milliseconds. */
+  readonly times = { sampler: 0, decoder: 0 };
+
   private constructor(
     private readonly work: UpscaleWork,
     private readonly operator: Program,
@@ -100,12 +107,9 @@ export class ComposedModel {
    */
   async run(upsampled: HostTensor, residual: HostTensor): Promise<HostTensor> {
     const { batch, config } = this.work;
-    const perImage = (value: number): HostTensor => ({
-      shape: [batch, 1],
-      data: new Float32Array(batch).fill(value),
-    });
     const scalar = (value: number): HostTensor => ({ shape: [], data: Float32Array.of(value) });
-    const { latent } = await this.operator.run({ upsampled, scale: perImage(4) });
+    const { latent } = await this.operator.run({ upsampled, scale: perImage(batch, SCALE) });
+    const began = performance.now();
     const { condition } = await this.condition.run({ latent: latent!, upsampled });
     const noise = { shape: residual.shape, data: new Float32Array(residual.data.length) };
     let current = residual;
@@ -122,7 +126,12 @@ export class ComposedModel {
       });
       current = found.residual!;
     }
-    return (await this.decoder.run({ residual: current, latent: latent!, upsampled })).image!;
+    this.times.sampler = performance.now() - began;
+    const [milliseconds, { image }] = await clocked(() =>
+      this.decoder.run({ residual: current, latent: latent!, upsampled }),
+    );
+    this.times.decoder = milliseconds;
+    return image!;
   }
 }
 
@@ -164,35 +173,83 @@ export function composedGflop({ config, batch, size, samplerSteps: steps }: Upsc
 /** Edge of the matrices whose product shows what the machine can do. */
 const MATRIX = 1024;
 
+/** What a batch of windows goes through. `hndsr upscale` runs the first two as one program. */
+export type Network = 'encode' | 'operator' | 'sampler' | 'decoder';
+
 export interface UpscaleTiming extends Timing {
+  /** Milliseconds of a batch of windows; of the sampler, all steps. */
+  networks: Record<Network, Percentiles>;
   /** Of a product of two 1024 x 1024 matrices, timed in turns with the model. */
   matrixGflopPerSecond: number;
   /** The model's, over that. */
   shareOfMatrix: number;
 }
 
-/** Times the composed model over one batch of windows, and the product of two matrices in between its runs. */
+/** Times the composed model over one batch of windows, and its parts and the product of two matrices in between. */
 export async function timeUpscale(engine: Engine, work: UpscaleWork, runs: number): Promise<UpscaleTiming> {
   const model = await ComposedModel.compile(engine, work);
+  const apart = await encoderAndOperator(engine, work);
   const product = await engine.compile(
     ({ a, b }) => ({ product: tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D) }),
     { inputs: { a: [MATRIX, MATRIX] }, constants: { b: matrix('b') } },
   );
   const a = matrix('a');
   const { upsampled, residual } = benchInputs(work);
-  const times: { model: number[]; product: number[] } = { model: [], product: [] };
+  const times: Record<Network | 'model' | 'product', number[]> = {
+    ...{ model: [], product: [], encode: [], operator: [], sampler: [], decoder: [] },
+  };
   for (let run = 0; run < runs + WARM_UP; run++) {
-    const took = [
-      await clocked(() => model.run(upsampled, residual)),
-      await clocked(() => product.run({ a })),
-    ];
+    const whole = await clocked(() => model.run(upsampled, residual));
+    const [encode, { latent }] = await clocked(() => apart.encode.run({ upsampled }));
+    const scale = perImage(work.batch, SCALE);
+    const [operator] = await clocked(() => apart.operator.run({ latent: latent!, upsampled, scale }));
+    const [matrices] = await clocked(() => product.run({ a }));
     if (run < WARM_UP) continue;
-    times.model.push(took[0]!);
-    times.product.push(took[1]!);
+    const took = { model: whole[0], product: matrices, encode, operator, ...model.times };
+    for (const [name, milliseconds] of Object.entries(took)) times[name as Network].push(milliseconds);
   }
   const timing = timingOf(times.model, composedGflop(work));
   const matrixGflopPerSecond = timingOf(times.product, (2 * MATRIX ** 3) / 1e9).gflopPerSecond;
-  return { ...timing, matrixGflopPerSecond, shareOfMatrix: timing.gflopPerSecond / matrixGflopPerSecond };
+  const { encode, operator, sampler, decoder } = times;
+  return {
+    ...timing,
+    networks: {
+      ...{ encode: percentiles(encode), operator: percentiles(operator) },
+      ...{ sampler: percentiles(sampler), decoder: percentiles(decoder) },
+    },
+    matrixGflopPerSecond,
+    shareOfMatrix: timing.gflopPerSecond / matrixGflopPerSecond,
+  };
+}
+
+/** The two halves of `operatorFn`, each as a program of its own. */
+export async function encoderAndOperator(
+  engine: Engine,
+  { config, batch, size }: UpscaleWork,
+): Promise<{ encode: Program; operator: Program }> {
+  const constants = randomModel(config);
+  const { image, latent, perImage: each } = windowShapes(config, batch, size);
+  const encode = await engine.compile(
+    (inputs) => ({ latent: new Hndsr(config, inputs).latentOf(toNetworkRange(inputs.upsampled!)) }),
+    { inputs: { upsampled: image }, constants },
+  );
+  const operator = await engine.compile(
+    (inputs) => ({
+      latent: applyNeuralOperator(
+        config.neural_operator,
+        withPrefix('neural-operator', inputs),
+        inputs.latent as tf.Tensor4D,
+        toNetworkRange(inputs.upsampled!),
+        inputs.scale as tf.Tensor2D,
+      ),
+    }),
+    { inputs: { latent, upsampled: image, scale: each }, constants },
+  );
+  return { encode, operator };
+}
+
+function perImage(batch: number, value: number): HostTensor {
+  return { shape: [batch, 1], data: new Float32Array(batch).fill(value) };
 }
 
 function matrix(name: string): HostTensor {
@@ -200,8 +257,8 @@ function matrix(name: string): HostTensor {
   return { shape: [MATRIX, MATRIX], data };
 }
 
-async function clocked(run: () => Promise<unknown>): Promise<number> {
+async function clocked<Result>(run: () => Promise<Result>): Promise<[milliseconds: number, Result]> {
   const began = performance.now();
-  await run();
-  return performance.now() - began;
+  const result = await run();
+  return [performance.now() - began, result];
 }

@@ -217,7 +217,7 @@ function withWorkFlags(command: Command): Command {
   return command
     .option(
       '-t, --tile <rows>',
-      'output rows that are read and written at once; 0: 256',
+      'most output rows that are read and written at once; 0: 256',
       tileFlag,
       DEFAULT_TILE,
     )

@@ -118,6 +118,7 @@ export class FileInWork {
   private async open(writers: Partial<Writers>): Promise<void> {
     const { planned, job, scene: source, target: size, provenance } = this;
     const { quality, ensemble } = job.options;
+    await job.removeStale(planned);
     writers.image = await createSceneWriter(planned.output, {
       ...{ format: planned.format, size, source, provenance },
       ...(quality !== undefined && { quality }),
@@ -183,7 +184,8 @@ export class FileInWork {
       interrupted: () => job.interrupted(),
       task: `upscaling ${planned.input.path}`,
       onWindow: () => progress.window(),
-      onPhase: (phase: 'decode' | 'restore', milliseconds: number) => job.onPhase(phase, milliseconds),
+      onPhase: (phase: 'decode' | 'blend' | 'restore', milliseconds: number) =>
+        job.onPhase(phase, milliseconds),
     };
     try {
       await upscaleScene(this.scene, model.queue, this.settings(strip, tile), from, context, take);

@@ -1,15 +1,14 @@
+import { type Percentiles, percentiles } from '../percentiles.js';
+
 /** What a job does, in the order in which a window goes through it. */
-export const PHASES = ['decode', 'operator', 'sampler', 'decoder', 'restore', 'write'] as const;
+export const PHASES = ['decode', 'operator', 'sampler', 'decoder', 'blend', 'restore', 'write'] as const;
 export type Phase = (typeof PHASES)[number];
 
-export interface PhaseSummary {
+/** Milliseconds of one: a batch of windows for the networks, a row of windows for blending, a tile of rows for files. */
+export interface PhaseSummary extends Percentiles {
   /** Seconds in all. Phases overlap: their sum is more than the time that passed. */
   seconds: number;
   count: number;
-  /** Milliseconds of one: a batch of windows for the networks, a tile of rows for files. */
-  p50: number;
-  p95: number;
-  p99: number;
 }
 
 /** Of each phase the last so many times are kept. */
@@ -30,12 +29,10 @@ export class PhaseTimes {
   }
 
   summary(): Partial<Record<Phase, PhaseSummary>> {
-    const entries = PHASES.filter((phase) => this.times.has(phase)).map((phase) => {
-      const sorted = this.times.get(phase)!.toSorted((a, b) => a - b);
-      const at = (share: number): number =>
-        sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]!;
-      return [phase, { ...this.totals.get(phase)!, p50: at(0.5), p95: at(0.95), p99: at(0.99) }];
-    });
+    const entries = PHASES.filter((phase) => this.times.has(phase)).map((phase) => [
+      phase,
+      { ...this.totals.get(phase)!, ...percentiles(this.times.get(phase)!) },
+    ]);
     return Object.fromEntries(entries) as Partial<Record<Phase, PhaseSummary>>;
   }
 }

@@ -25,6 +25,7 @@ import {
   recordShadow,
   type ShadowResult,
 } from './serving.js';
+import { StaleOutputs } from './stale-outputs.js';
 import type { Target } from './target-size.js';
 import type { UpscaleOptions } from './upscale.js';
 import type { FileResult } from './upscale-file.js';
@@ -45,6 +46,7 @@ export class UpscaleJob {
   private readonly saves: Budget;
   private readonly warned = new Set<string>();
   private readonly progress: JobProgress;
+  private readonly stale: StaleOutputs;
   private readonly stored = new Map<string, number>();
   private tuning: Promise<void> | undefined;
   private failed = false;
@@ -54,7 +56,7 @@ export class UpscaleJob {
     private readonly store: Store,
     readonly options: UpscaleOptions,
     private readonly inputs: UpscaleInputs,
-    files: number,
+    planned: readonly PlannedOutput[],
     private readonly phases: PhaseTimes,
     private readonly context: JobContext,
   ) {
@@ -64,7 +66,8 @@ export class UpscaleJob {
     this.memory = new Budget(Math.max(1, this.memoryBytes - BASE_BYTES));
     this.loads = new Budget(threads.load);
     this.saves = new Budget(threads.save);
-    this.progress = new JobProgress(files, context);
+    this.progress = new JobProgress(planned.length, context);
+    this.stale = new StaleOutputs(planned);
     this.models = new ServedModels({
       cwd,
       params,
@@ -197,6 +200,11 @@ export class UpscaleJob {
     const name = spoolName(planned, key);
     for (const file of await readdir(this.folder))
       if (file.startsWith(name)) await rm(join(this.folder, file), { force: true });
+  }
+
+  /** What processes that are gone left where outputs go. @throws HndsrError OUTPUT_UNWRITABLE */
+  removeStale({ output }: PlannedOutput): Promise<void> {
+    return this.stale.removeBeside(output);
   }
 
   progressOf(planned: PlannedOutput, target: Target, windows: number) {

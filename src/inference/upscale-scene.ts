@@ -54,7 +54,7 @@ export interface SceneContext {
   task: string;
   onWindow(): void;
   /** Milliseconds of reading, blending and restoring. */
-  onPhase?(phase: 'decode' | 'restore', milliseconds: number): void;
+  onPhase?(phase: 'decode' | 'blend' | 'restore', milliseconds: number): void;
 }
 
 /** How many windows a scene, or those columns of it that are wanted, takes from a row on. */
@@ -93,7 +93,7 @@ export async function upscaleScene(
     low,
     queue,
     { ...settings, columns, turns: tta, withOperator: false, ...(begin > 0 && { from: begin }) },
-    context,
+    { ...context, onBlend: (milliseconds) => context.onPhase?.('blend', milliseconds) },
     async ({ y, count, groups }) => {
       if (ensemble > 1) {
         const deviations = groups.map(({ deviation }) => deviation!);

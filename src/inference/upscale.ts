@@ -63,7 +63,7 @@ export interface UpscaleOptions {
   failFast: boolean;
   /** Windows to a run; null: found by trying. */
   batch: number | null;
-  /** Output rows that are read and written at once. */
+  /** Output rows that are read and written at once, at most. */
   tile: number;
   /** Images that are read, threads that compute, and outputs that are completed, side by side. */
   threads: { load: number; proc: number; save: number };
@@ -150,7 +150,7 @@ async function run(
 ): Promise<UpscaleReport> {
   const began = performance.now();
   const phases = new PhaseTimes();
-  const job = new UpscaleJob(id, store, options, inputs, planned.length, phases, context);
+  const job = new UpscaleJob(id, store, options, inputs, planned, phases, context);
   const outcomes: FileOutcome[] = inputs.missing.map(({ path, detail }) => ({
     input: path,
     output: null,

@@ -56,6 +56,13 @@ export interface GroupRows {
   deviation?: Float32Array;
 }
 
+export interface PassContext {
+  interrupted: JobContext['interrupted'];
+  task: string;
+  onWindow?: () => void;
+  onBlend?: (milliseconds: number) => void;
+}
+
 /** What a pass runs: where its windows begin, down and across. */
 export function passWindows(
   target: Size,
@@ -83,7 +90,8 @@ export function passColumns({ width }: Size, target: Size, size: number, lefts: 
  * for, what shares its batches and how many rows are read at once do not change the picture. Memory is that of the rows that a window is
  * high, whatever the scene's height.
  *
- * @param onWindow called after each window that was blended
+ * @param context onWindow is called after each window that was blended, onBlend with the milliseconds that blending a
+ * row of windows took
  * @param take gets the rows as soon as no window adds to them
  * @throws HndsrError INTERRUPTED, OUT_OF_MEMORY; what reading and `take` throw
  */
@@ -91,7 +99,7 @@ export async function passScene(
   low: LowScene,
   queue: WindowQueue,
   options: PassOptions,
-  context: { interrupted: JobContext['interrupted']; task: string; onWindow?: () => void },
+  context: PassContext,
   take: (rows: DoneRows) => Promise<void>,
 ): Promise<void> {
   const feed = queue.open();
@@ -101,14 +109,20 @@ export async function passScene(
     const { tops, lefts } = passWindows(target, queue.size, pass.overlap, from, columns);
     const ahead = Math.max(2, Math.ceil(queue.ahead / pass.tasksPerWindow));
     const pending: { left: number; top: number; tickets: Ticket[] }[] = [];
+    let blending = 0;
     const blendFirst = async (): Promise<void> => {
       const { left, top, tickets } = pending.shift()!;
       const answers: WindowAnswer[] = [];
       for (const ticket of tickets) answers.push(await feed.wait(ticket));
+      const began = performance.now();
       pass.add(answers, left, top);
+      blending += performance.now() - began;
       context.onWindow?.();
       if (left !== lefts.at(-1)) return;
+      const taking = performance.now();
       const done = pass.take(tops[tops.indexOf(top) + 1] ?? target.height);
+      context.onBlend?.(blending + performance.now() - taking);
+      blending = 0;
       // While its rows are written a scene sends no windows.
       if (done.count > 0) await feed.hold(take(done));
     };

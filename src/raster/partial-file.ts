@@ -1,12 +1,9 @@
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeFolder, removeStaleBeside, syncFolder, temporaryBeside } from '../atomic.js';
+import { makeFolder, syncFolder, temporaryBeside } from '../atomic.js';
 import { asWriteError } from '../errors.js';
 
-/**
- * A folder beside a file's place in which it is written, and the move to that place. What processes that are gone
- * left there is removed first.
- */
+/** A folder beside a file's place in which it is written, and the move to that place. */
 export class PartialFile {
   private readonly files: FileHandle[] = [];
 
@@ -20,7 +17,6 @@ export class PartialFile {
     const folder = temporaryBeside(path);
     try {
       await makeFolder(dirname(path));
-      await removeStaleBeside(path);
       await mkdir(folder);
     } catch (error) {
       throw asWriteError(error, path);

@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HndsrEvent, silent } from '../../src/events.js';
 import { listJobs, showJob } from '../../src/inference/jobs.js';
+import { PHASES } from '../../src/inference/phase-times.js';
 import { type UpscaleOptions, upscaleJob } from '../../src/inference/upscale.js';
 import { readImage } from '../../src/raster/image.js';
 import { hndsr, PROGRAM, ROOT, temporaryFiles } from '../cli/tiny-project.js';
@@ -30,6 +31,7 @@ describe('a job', () => {
     const inputs = ['a.png', 'broken.png', 'b.png', 'nowhere.png', 'c.png'];
     const report = await run({ inputs, output: 'out' });
     expect(report).toMatchObject({ done: 3, unchanged: 0, failed: 2 });
+    expect(Object.keys(report.phases)).toEqual([...PHASES]);
     const codes = report.files.map(({ input, error }) => [input, error?.code]);
     expect(Object.fromEntries(codes)).toEqual({
       'a.png': undefined,

@@ -218,15 +218,6 @@ describe('a file that is being written', () => {
     },
   );
 
-  it('that a process left behind is taken away by the next one', async () => {
-    const place = await mkdtemp(join(folder, 'stale-'));
-    const path = join(place, 'out.png');
-    // No process has this number: Linux gives none beyond 2^22.
-    await writeFile(`${path}.4999999.00000000.tmp`, 'half');
-    await bicubicJob(await putPicture('stale.png', 3), path, { format: 'png', size: SIZE });
-    expect(await readdir(place)).toEqual(['out.png']);
-  });
-
   it('where no file can be is refused', async () => {
     await writeFile(join(folder, 'file'), '');
     const input = await putPicture('nowhere.png', 3);

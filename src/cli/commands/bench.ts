@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { BenchResult } from '../../bench/bench.js';
+import type { ProcessRow } from '../../bench/upscale-processes.js';
 import { HndsrError } from '../../errors.js';
+import type { Percentiles } from '../../percentiles.js';
 import { action, numberFlag } from '../context.js';
 import { computeChoice, type DeviceFlags, withDeviceFlags } from '../device-flags.js';
 import { table } from '../render/table.js';
@@ -133,6 +135,21 @@ function registerPipeline(bench: Command): void {
     );
 }
 
+/** The median and the slowest of phases, in milliseconds. */
+function phaseTable(title: string, phases: Record<string, Percentiles> | undefined): string {
+  if (phases === undefined) return '';
+  const rows = Object.entries(phases).map(([phase, { p50, p95, p99 }]) => [
+    // `hndsr upscale` has both in one program.
+    phase === 'operator' && !('encode' in phases) ? 'encode, operator' : phase,
+    ...[p50, p95, p99].map((milliseconds) => milliseconds.toFixed(1)),
+  ]);
+  return `\n${table([[`${title}, ms`, 'p50', 'p95', 'p99'], ...rows])}`;
+}
+
+function processName({ mpixels, steps }: ProcessRow): string {
+  return `${mpixels} Mpx, ${steps === 0 ? 'strength 0' : `${steps} steps`}`;
+}
+
 /** What the model reaches of a product of matrices. */
 function share({ matrixGflopPerSecond, shareOfMatrix }: BenchResult): string {
   if (matrixGflopPerSecond === undefined || shareOfMatrix === undefined) return '';
@@ -186,7 +203,9 @@ export function register(program: Command): void {
           context.print(
             result,
             `${name}: median ${medianMs.toFixed(1)} ms, best ${bestMs.toFixed(1)} ms, ` +
-              `${gflopPerSecond.toFixed(0)} GFLOP/s (${engine} on ${device}, ${result.threads} threads)${share(result)}`,
+              `${gflopPerSecond.toFixed(0)} GFLOP/s (${engine} on ${device}, ${result.threads} threads)${share(result)}` +
+              phaseTable('a batch of windows', result.networks) +
+              (result.processes ?? []).map((row) => phaseTable(processName(row), row.phases)).join(''),
           );
         }),
       );
