@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Params } from '../../src/config/params.js';
 import type { UpscaleOptions } from '../../src/inference/upscale.js';
 import { type CheckpointMetadata, writeCheckpoint } from '../../src/models/checkpoint.js';
-import { STAGES } from '../../src/models/hndsr.js';
+import { STAGES, type Stage } from '../../src/models/hndsr.js';
 import { encodePng } from '../../src/raster/image.js';
 import { storeObject } from '../../src/store/objects.js';
 import { openStore } from '../../src/store/store.js';
@@ -19,13 +19,18 @@ export async function registerTiny(
   scales?: CheckpointMetadata['scales'],
 ): Promise<void> {
   const checkpoints = tinyCheckpoints(params);
-  const artifacts: { role: string; sha256: string; size: number }[] = [];
+  const path = (stage: Stage): string => join(cwd, `${stage}.safetensors`);
   for (const stage of STAGES) {
-    const path = join(cwd, `${stage}.safetensors`);
     const metadata = { ...metadataOf(stage, params), ...(scales === undefined ? {} : { scales }) };
-    await writeCheckpoint(path, metadata, checkpoints[stage].tensors);
-    artifacts.push({ role: stage, ...(await storeObject(cwd, path)) });
+    await writeCheckpoint(path(stage), metadata, checkpoints[stage].tensors);
   }
+  await registerFiles(cwd, path);
+}
+
+/** Registers checkpoints that are there as a version in no stage. */
+export async function registerFiles(cwd: string, path: (stage: Stage) => string): Promise<void> {
+  const artifacts: { role: string; sha256: string; size: number }[] = [];
+  for (const stage of STAGES) artifacts.push({ role: stage, ...(await storeObject(cwd, path(stage))) });
   const scores = { model: 30, operator: 30, bicubic: 29 };
   const store = openStore(cwd);
   insertVersion(store, {
