@@ -6,7 +6,7 @@ import type { Provenance } from '../raster/provenance.js';
 import { createMapWriter, createSceneWriter, type SceneWriter } from '../raster/scene-writer.js';
 import type { UnitScene } from '../raster/unit-scene.js';
 import { type PlannedOutput, SIDE_FILES } from './plan-outputs.js';
-import { LEAST_TILE, type SceneWork } from './scene-memory.js';
+import { lessAtOnce, type SceneWork } from './scene-memory.js';
 import type { ServedModel } from './served-models.js';
 import type { Measured } from './serving.js';
 import { consistencyMeter } from './shadow.js';
@@ -36,9 +36,9 @@ interface Takers {
 
 /** One image on its way to one file: strip by strip, from the top down. */
 export class FileInWork {
-  private readonly progress: ReturnType<UpscaleJob['progressOf']>;
+  private progress!: ReturnType<UpscaleJob['progressOf']>;
   /** Windows of each strip. */
-  private readonly windows: readonly number[];
+  private windows: readonly number[] = [];
 
   constructor(
     private readonly planned: PlannedOutput,
@@ -47,41 +47,49 @@ export class FileInWork {
     private readonly scene: UnitScene,
     private readonly target: Target,
     private readonly provenance: Provenance,
-    private readonly work: SceneWork,
+    private work: SceneWork,
   ) {
+    this.use(work);
+  }
+
+  private use(work: SceneWork): void {
+    this.work = work;
     this.windows = work.strips.map((_, strip) => this.windowsOf(strip, 0));
-    this.progress = job.progressOf(planned, target, sum(this.windows));
+    this.progress = this.job.progressOf(this.planned, this.target, sum(this.windows));
   }
 
   /**
-   * Where memory is short, the rows that are worked on at once are halved, and it goes on from those finished.
+   * Where memory is short, the rows that are worked on at once are halved, then the width of strips, and it goes on from
+   * the rows that are finished.
    * @param isObserved whether the picture is measured
    * @returns what was measured; nothing of a picture that an earlier run began, as its time is not known
    */
   async make(key: string, isObserved: boolean): Promise<Measured | undefined> {
-    const tiles = sum(this.windows);
-    await this.job.tune(this.model, tiles);
+    await this.job.tune(this.model, sum(this.windows));
     const began = performance.now();
-    for (let { tile } = this.work; ; ) {
+    for (;;) {
       try {
-        const measured = await this.attempt(key, tile, isObserved);
+        const measured = await this.attempt(key, isObserved);
         if (measured === undefined) return undefined;
         const seconds = (performance.now() - began) / 1000;
-        return { seconds, tiles, pixels: this.target.width * this.target.height, ...measured };
+        const { width, height } = this.target;
+        return { seconds, tiles: sum(this.windows), pixels: width * height, ...measured };
       } catch (error) {
         const why = outOfMemory(error);
         if (why === undefined) throw error;
         const { path } = this.planned.input;
-        if (tile <= LEAST_TILE) throw shortOfMemory(path, why, error);
-        tile = Math.max(LEAST_TILE, tile >> 1);
-        this.job.tell('warning', `${path}: out of memory (${why}): going on with tiles of ${tile} rows`);
+        const less = lessAtOnce(this.work);
+        if (less === undefined) throw shortOfMemory(path, why, error);
+        this.use(less);
+        const { tile, strips } = less;
+        const how = `tiles of ${tile} rows${strips.length === 1 ? '' : ` in ${strips.length} strips`}`;
+        this.job.tell('warning', `${path}: out of memory (${why}): going on with ${how}`);
       }
     }
   }
 
   private async attempt(
     key: string,
-    tile: number,
     isObserved: boolean,
   ): Promise<Pick<Measured, 'consistency'> | undefined> {
     const { job, planned } = this;
@@ -97,7 +105,7 @@ export class FileInWork {
         );
         spools.push(await Spool.open(path, named));
       }
-      const measured = await job.loading(() => this.fill(spools, writers as Writers, tile, isObserved));
+      const measured = await job.loading(() => this.fill(spools, writers as Writers, isObserved));
       await job.saving(async () => {
         const began = performance.now();
         await writers.map?.finish();
@@ -132,7 +140,6 @@ export class FileInWork {
   private async fill(
     spools: readonly Spool[],
     writers: Writers,
-    tile: number,
     isObserved: boolean,
   ): Promise<Pick<Measured, 'consistency'> | undefined> {
     const { strips } = this.work;
@@ -140,7 +147,7 @@ export class FileInWork {
     const nothing = async (): Promise<void> => {};
     let begun = 0;
     for (let strip = 0; strip < last; strip++)
-      begun += await this.fillStrip(strip, spools[strip]!, tile, { known: nothing, made: nothing });
+      begun += await this.fillStrip(strip, spools[strip]!, { known: nothing, made: nothing });
     const known = (rows: FinishedRows): Promise<void> =>
       wholeRows(strips, spools.slice(0, last), rows, (whole) => write(whole, writers));
     let meter: ConsistencyMeter | undefined;
@@ -150,17 +157,12 @@ export class FileInWork {
       if (rows.y === 0) meter = consistencyMeter(this.scene, this.target);
       await meter?.add(rows.unit);
     };
-    begun += await this.fillStrip(last, spools[last]!, tile, { known, made });
+    begun += await this.fillStrip(last, spools[last]!, { known, made });
     return isObserved && begun === 0 ? { consistency: meter?.decibels() ?? null } : undefined;
   }
 
   /** The rows of an earlier run, and those that it did not come to. @returns how many an earlier run had finished */
-  private async fillStrip(
-    strip: number,
-    spool: Spool,
-    tile: number,
-    { known, made }: Takers,
-  ): Promise<number> {
+  private async fillStrip(strip: number, spool: Spool, { known, made }: Takers): Promise<number> {
     const { planned, job, model, target, progress, windows } = this;
     const { strips } = this.work;
     const from = await spool.replay(known);
@@ -188,7 +190,7 @@ export class FileInWork {
         job.onPhase(phase, milliseconds),
     };
     try {
-      await upscaleScene(this.scene, model.queue, this.settings(strip, tile), from, context, take);
+      await upscaleScene(this.scene, model.queue, this.settings(strip), from, context, take);
     } finally {
       await writing;
     }
@@ -197,12 +199,13 @@ export class FileInWork {
 
   /** From a row on. */
   private windowsOf(strip: number, from: number): number {
-    const settings = this.settings(strip, this.work.tile);
+    const settings = this.settings(strip);
     return windowCount(this.scene.header, this.model.queue.size, settings, from);
   }
 
-  private settings(strip: number, tile: number): SceneSettings {
-    return sceneSettings(this.job, this.target, tile, this.work.strips[strip]!);
+  private settings(strip: number): SceneSettings {
+    const { tile, strips } = this.work;
+    return sceneSettings(this.job, this.target, tile, strips[strip]!);
   }
 }
 

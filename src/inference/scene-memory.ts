@@ -8,7 +8,7 @@ import { MERGED_ROWS, stripsOf } from './strips.js';
 import type { UpscaleOptions } from './upscale.js';
 
 /** Fewest rows that are read and written at once: what is short of memory is not helped by less. */
-export const LEAST_TILE = 64;
+const LEAST_TILE = 64;
 /** Narrower strips would be mostly windows that their neighbours need, too. */
 const LEAST_COLUMNS = 512;
 /** Rows that windows and what is done with them keep besides the tile: a window's height, and its neighbours'. */
@@ -55,11 +55,20 @@ export function planScene(
   const fits = ({ bytes, tile, strips }: SceneWork): boolean =>
     bytes <= available && pixelsRead(scene.header, target, tile, columnsOf(strips)) <= options.maxPixels;
   let work = planned(Math.min(options.tile, height), stripsOf(width, 1));
-  while (!fits(work) && work.tile > LEAST_TILE)
-    work = planned(Math.max(LEAST_TILE, work.tile >> 1), work.strips);
-  for (let count = 2; !fits(work) && width / count >= LEAST_COLUMNS; count *= 2)
-    work = planned(work.tile, stripsOf(width, count));
+  while (!fits(work)) {
+    const less = lessAtOnce(work);
+    if (less === undefined) return work;
+    work = planned(less.tile, less.strips);
+  }
   return work;
+}
+
+/** What to try where memory runs out all the same: half the rows at once, then strips of half the width. */
+export function lessAtOnce({ bytes, tile, strips }: SceneWork): SceneWork | undefined {
+  if (tile > LEAST_TILE) return { bytes, tile: Math.max(LEAST_TILE, tile >> 1), strips };
+  const width = strips.at(-1)!.end;
+  const count = 2 * strips.length;
+  return width / count < LEAST_COLUMNS ? undefined : { bytes, tile, strips: stripsOf(width, count) };
 }
 
 function columnsOf(strips: readonly Span[]): number {

@@ -158,7 +158,8 @@ export class UpscaleJob {
   fileFailed(planned: PlannedOutput, { code, message }: { code: string; message: string }): void {
     this.failed = true;
     this.progress.fileEnds(planned);
-    this.tell('warning', `${code}: ${message}`);
+    // The error of the only image is that of the command.
+    if (this.progress.files > 1) this.tell('warning', `${code}: ${message}`);
   }
 
   interrupted(): boolean {

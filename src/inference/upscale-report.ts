@@ -22,6 +22,8 @@ export interface UpscaleReport {
   done: number;
   unchanged: number;
   failed: number;
+  /** Of a job that stopped at the first failure: images that it did not come to. */
+  waiting: number;
   seconds: number;
   /** Million pixels written a second, of files that were made. */
   mpixelsPerSecond: number;
@@ -36,6 +38,7 @@ export interface UpscaleReport {
 export function reportOf(
   job: number,
   files: readonly FileOutcome[],
+  waiting: number,
   seconds: number,
   phases: PhaseTimes,
 ): UpscaleReport {
@@ -50,6 +53,7 @@ export function reportOf(
     done: count('done'),
     unchanged: count('unchanged'),
     failed: count('failed'),
+    waiting,
     seconds,
     mpixelsPerSecond: pixels / 1e6 / seconds,
     cpuSeconds: (user + system) / 1e6,

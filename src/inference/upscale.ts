@@ -165,7 +165,13 @@ async function run(
     outcomes.push(...found.filter((one) => one !== undefined));
     if (context.interrupted()) status = 'interrupted';
     else if (outcomes.every((one) => one.status !== 'failed')) status = 'completed';
-    const report = reportOf(id, outcomes, (performance.now() - began) / 1000, phases);
+    const report = reportOf(
+      id,
+      outcomes,
+      found.filter((one) => one === undefined).length,
+      (performance.now() - began) / 1000,
+      phases,
+    );
     const path = join(job.folder, 'report.json');
     await writeAtomic(path, `${JSON.stringify(report, null, 2)}\n`);
     if (status === 'interrupted') {

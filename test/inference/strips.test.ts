@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HndsrEvent } from '../../src/events.js';
 import { planScene } from '../../src/inference/scene-memory.js';
 import { stripsOf } from '../../src/inference/strips.js';
 import { type UpscaleOptions, upscaleJob } from '../../src/inference/upscale.js';
-import { openUnitScene } from '../../src/raster/unit-scene.js';
+import { openUnitScene, UnitScene } from '../../src/raster/unit-scene.js';
 import { tinyParams } from '../models/tiny.js';
 import { LIMITS } from '../raster/bicubic-job.js';
 import { putTiff, waves } from '../raster/generated.js';
@@ -35,7 +35,7 @@ async function run(options: Partial<UpscaleOptions>, interrupted = () => false) 
   const [failed] = report.files.filter(({ error }) => error !== undefined);
   if (failed !== undefined) throw new Error(`${failed.input}: ${failed.error!.message}`);
   const strips = told.filter((text) => /in \d+ strips/.test(text)).map((text) => /\d+ strips/.exec(text)![0]);
-  return { strips, done };
+  return { strips, done, told };
 }
 
 /** 16 bits, four bands and pixels without data: two groups, and what is taken from the source again. */
@@ -46,7 +46,7 @@ async function putScene(name: string): Promise<void> {
   await putTiff(join(cwd, name), values, WIDTH, HEIGHT, { GDAL_NODATA: '0' });
 }
 
-describe('a scene that is too wide for the memory', { timeout: 120_000 }, () => {
+describe('a scene that is too wide for the memory', { timeout: 300_000 }, () => {
   it.each<[string, Partial<UpscaleOptions>, string]>([
     [
       'as a PNG file, in whole bands',
@@ -66,6 +66,22 @@ describe('a scene that is too wide for the memory', { timeout: 120_000 }, () => 
     expect(done.at(-1)).toBe(1);
     expect(bytesOf(`strips.${ending}`)).toEqual(bytesOf(`whole.${ending}`));
     if (options.ensemble) expect(bytesOf('strips.uncertainty.tif')).toEqual(bytesOf('whole.uncertainty.tif'));
+  });
+
+  it('is taken into strips where memory runs out in spite of what was planned', async () => {
+    await putScene('wide.tif');
+    await run({ inputs: ['wide.tif'], output: 'whole.tif' });
+    const { restore } = UnitScene.prototype;
+    vi.spyOn(UnitScene.prototype, 'restore').mockImplementation(function (this: UnitScene, groups, ...rest) {
+      // More bytes than a process can address.
+      if (rest[1].width > 600) new ArrayBuffer(2 ** 47);
+      return restore.call(this, groups, ...rest);
+    });
+    const { told } = await run({ inputs: ['wide.tif'], output: 'strips.tif' });
+    vi.restoreAllMocks();
+    const why = 'wide.tif: out of memory (Array buffer allocation failed): going on with tiles of 16 rows in';
+    expect(told).toEqual(expect.arrayContaining([`${why} 2 strips`, `${why} 4 strips`]));
+    expect(bytesOf('strips.tif')).toEqual(bytesOf('whole.tif'));
   });
 
   it('goes on where it was stopped, in whichever strip, and leaves nothing behind', async () => {

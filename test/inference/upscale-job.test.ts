@@ -87,6 +87,24 @@ describe('a job', () => {
     const stopped = await run({ inputs, output: 'out', failFast: true, threads });
     expect(stopped.failed).toBe(1);
     expect(stopped.files.length).toBeLessThan(4);
+    expect(stopped.waiting).toBe(4 - stopped.files.length);
+  });
+
+  it('warns of an image that fails where there are others, whose errors are not that of the command', async () => {
+    await writeScene(join(cwd, 'a.png'), 5, 4, 'a');
+    writeFileSync(join(cwd, 'broken.png'), 'no image');
+    const warnings = async (inputs: string[]): Promise<string[]> => {
+      const told: string[] = [];
+      const emit = (event: HndsrEvent): void => {
+        if (event.kind === 'message' && event.level === 'warning') told.push(event.text);
+      };
+      await run({ inputs, output: 'out', overwrite: true }, { emit, interrupted: () => false });
+      return told;
+    };
+    expect(await warnings(['broken.png', 'a.png'])).toEqual([
+      expect.stringMatching(/^INPUT_INVALID: .*broken/),
+    ]);
+    expect(await warnings(['broken.png'])).toEqual([]);
   });
 
   it('takes equal images of one name in two folders, and refuses what would need more memory than it may have', async () => {

@@ -4,6 +4,7 @@ import { type ErrorCode, ExitCode, HndsrError } from '../../errors.js';
 import type { ShadowResult } from '../../inference/serving.js';
 import type { UpscaleReport } from '../../inference/upscale-report.js';
 import { action, type CliContext } from '../context.js';
+import { rate } from '../render/progress.js';
 import { type UpscaleFlags, upscaleOptions, withUpscaleFlags } from '../upscale-flags.js';
 
 const EXAMPLES = `
@@ -89,11 +90,11 @@ function text(report: UpscaleReport, table: (rows: string[][]) => string): strin
     file.error === undefined ? (file.output ?? '') : `${file.error.code}: ${file.error.message}`,
   ]);
   const left = report.files.length - rows.length;
-  const { done, unchanged, seconds, mpixelsPerSecond } = report;
+  const { done, unchanged, waiting, seconds, mpixelsPerSecond } = report;
   return [
     table([['image', 'state', 'size', 'time', 'output'], ...rows]),
     ...(left > 0 ? [`and ${left} more`] : []),
-    `${done} done, ${unchanged} there already, ${failed.length} failed in ${seconds.toFixed(1)} s, ` +
-      `${mpixelsPerSecond.toFixed(2)} Mpx/s; job ${report.job}, ${report.report}`,
+    `${done} done, ${unchanged} there already, ${failed.length} failed${waiting > 0 ? `, ${waiting} not begun` : ''} ` +
+      `in ${seconds.toFixed(1)} s${done > 0 ? `, ${rate(mpixelsPerSecond)} Mpx/s` : ''}; job ${report.job}, ${report.report}`,
   ].join('\n');
 }

@@ -140,9 +140,15 @@ function progressText(event: Extract<HndsrEvent, { kind: 'progress' }>): string 
   const { task, done, total, detail, perSecond, unit = 'items', remainingSeconds } = event;
   const parts = [`${task} ${done}/${total}`];
   if (detail !== undefined) parts.push(detail);
-  if (perSecond !== undefined) parts.push(`${perSecond.toFixed(perSecond < 10 ? 1 : 0)} ${unit}/s`);
+  if (perSecond !== undefined) parts.push(`${rate(perSecond)} ${unit}/s`);
   if (remainingSeconds !== undefined) parts.push(`${duration(remainingSeconds)} left`);
   return parts.join('  ');
+}
+
+/** With two digits at least: 0.0 would say nothing of a slow model. */
+export function rate(perSecond: number): string {
+  if (perSecond > 0 && perSecond < 1) return perSecond.toPrecision(2);
+  return perSecond.toFixed(perSecond < 10 ? 1 : 0);
 }
 
 function numbers(values: Record<string, number>): string {

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createRenderer } from '../../../src/cli/render/progress.js';
+import { createRenderer, rate } from '../../../src/cli/render/progress.js';
 import type { HndsrEvent } from '../../../src/events.js';
 
 const PROGRESS: HndsrEvent = { kind: 'progress', task: 'training', done: 3, total: 9, detail: 'loss 0.1' };
@@ -132,4 +132,10 @@ describe('progress', () => {
     for (const task of ['one', 'one', 'two']) emit({ kind: 'progress', task, done: 1, total: 2 });
     expect(written).toBe('one 1/2\ntwo 1/2\n');
   });
+});
+
+it('shows a rate with two digits at least', () => {
+  expect([0, 0.0042, 0.035, 0.7, 3.14, 16.4, 1200].map(rate)).toEqual([
+    ...['0.0', '0.0042', '0.035', '0.70', '3.1', '16', '1200'],
+  ]);
 });
