@@ -16,6 +16,8 @@ const WINDOW_ROWS = 128;
 /** Rows and columns that a part of back-projection is made of besides its own: both sides. */
 const CONSISTENCY_MARGIN = 200;
 const FLOAT_BYTES = 4;
+/** Of a pixel of the width: weights of bicubic resampling, five and what they are in 8 bits, and where they begin. */
+const WEIGHT_BYTES = 68;
 /** Rows of a GeoTIFF's tiles that are held for each resolution; fewer of long rows (tiff/cog-writer.ts). */
 const COG_ROWS = 512;
 const LEAST_COG_ROWS = 64;
@@ -101,6 +103,7 @@ function sceneMemory(
   const decoded = header.windowed ? 0 : 2 * header.width * header.height * bands.length * sampleBytes;
   return (
     rows * columns * groups.length * 3 * FLOAT_BYTES +
+    WEIGHT_BYTES * target.width +
     merged +
     decoded +
     writerBytes(format, rowBytes, target.height)

@@ -4,7 +4,7 @@ import type { Spool } from './spool.js';
 import type { FinishedRows } from './upscale-scene.js';
 
 /** Rows of a scene in strips that are put together at once: they are the only ones that are as wide as the scene. */
-export const MERGED_ROWS = 16;
+export const MERGED_ROWS = 8;
 
 /** The columns of a scene in so many strips, of equal widths but for the last one. */
 export function stripsOf(width: number, count: number): Span[] {

@@ -36,7 +36,8 @@ export function scaleWarning(
 ): string | undefined {
   const { from, to } = trainedRange(checkpoints);
   if (scale >= from && scale <= to) return undefined;
+  const asked = Number(scale.toFixed(3));
   if (from > to) return `the stages of ${model} were trained at scales of which they share none`;
-  if (from < to) return `${model} was trained at x${from} to x${to}; how it does at x${scale} is not known`;
-  return `${model} was trained and measured at x${from}; what it does at x${scale} was not measured`;
+  if (from < to) return `${model} was trained at x${from} to x${to}; how it does at x${asked} is not known`;
+  return `${model} was trained and measured at x${from}; what it does at x${asked} was not measured`;
 }

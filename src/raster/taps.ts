@@ -17,6 +17,8 @@ const SUPPORT = 2;
 const FIXED_BITS = 22;
 /** Some 24 MB; training at sampled scales meets a few hundred pairs of sizes over and over. */
 const CACHED_WEIGHTS = 2 ** 21;
+/** Those used last are kept whatever their size: the axes of scenes in work, up and down. */
+const ALWAYS_CACHED = 8;
 
 const tapsBySize = new Map<string, Taps>();
 let cachedWeights = 0;
@@ -32,15 +34,17 @@ function cubic(distance: number): number {
 /** The taps of antialiased bicubic resampling along an axis; kept for the next time. */
 export function tapsFor(inputSize: number, outputSize: number): Taps {
   const key = `${inputSize}:${outputSize}`;
-  let taps = tapsBySize.get(key);
-  if (taps === undefined) {
-    taps = computeTaps(inputSize, outputSize);
-    if (cachedWeights + taps.weights.length > CACHED_WEIGHTS) {
-      tapsBySize.clear();
-      cachedWeights = 0;
-    }
-    tapsBySize.set(key, taps);
-    cachedWeights += taps.weights.length;
+  const known = tapsBySize.get(key);
+  // The one that was used last is the last in the map.
+  tapsBySize.delete(key);
+  const taps = known ?? computeTaps(inputSize, outputSize);
+  tapsBySize.set(key, taps);
+  if (known !== undefined) return taps;
+  cachedWeights += taps.weights.length;
+  for (const [oldest, { weights }] of tapsBySize) {
+    if (cachedWeights <= CACHED_WEIGHTS || tapsBySize.size <= ALWAYS_CACHED) break;
+    tapsBySize.delete(oldest);
+    cachedWeights -= weights.length;
   }
   return taps;
 }

@@ -105,6 +105,24 @@ describe.sequential('while a canary runs, hndsr upscale', () => {
     expect(evidence.shadow!.consistency!.mean).toBeLessThan(0);
   }, 240_000);
 
+  it('compares pictures that are made in strips, too', async () => {
+    const data = Uint8Array.from({ length: 520 * 4 * 3 }, (_, index) => (index * 7) % 200);
+    writeFileSync(join(cwd, 'scene9.png'), await encodePng({ width: 520, height: 4, bands: 3, data }));
+    const agreements: number[] = [];
+    for (const [words, strips] of [
+      [[], false],
+      [['--memory', String(504e6)], true],
+    ] as const) {
+      const { code, stderr } = await upscale(9, '--shadow', ...words);
+      expect([code, stderr.includes('2 strips')]).toEqual([0, strips]);
+      const [served, shadow] = servedRows().slice(-2);
+      // What spans strips is not compared with the input.
+      expect([served!.consistency === null, shadow!.consistency === null]).toEqual([strips, strips]);
+      agreements.push(Number(shadow!.agreement));
+    }
+    expect(agreements[1]).toBeCloseTo(agreements[0]!, 6);
+  }, 240_000);
+
   it('gives what production made where the shadow fails, and counts a failure of the canary as its own', async () => {
     stopCanary(who());
     await startCanary({ ...who(), version: next, percent: 99 });
