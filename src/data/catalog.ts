@@ -4,7 +4,7 @@ import type { SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { z } from 'zod';
 import { SPLITS, type Split } from '../raster/dataset.js';
-import { arrowVector } from './arrow-vector.js';
+import { arrowVector, vectorValues } from './arrow-vector.js';
 import { REJECT_REASONS, type RejectRecord, type TileFacts, type TileRecord } from './records.js';
 
 /** Of the columns below; a reader refuses another. */
@@ -147,7 +147,10 @@ export async function writeCatalog(path: string, rows: Iterable<CatalogRow>): Pr
     let first = 0;
     for (const some of groupsOf(rows)) {
       const table = catalogTable(some, first);
-      const columnData = CATALOG_SCHEMA.fields.map(({ name }) => ({ name, data: columnOf(table, name) }));
+      const columnData = CATALOG_SCHEMA.fields.map(({ name }) => ({
+        name,
+        data: vectorValues(table.getChild(name)!),
+      }));
       await writer.write({ columnData, rowGroupSize: ROWS_AT_ONCE });
       await flush();
       first += some.length;
@@ -158,11 +161,6 @@ export async function writeCatalog(path: string, rows: Iterable<CatalogRow>): Pr
   } finally {
     await file.close();
   }
-}
-
-function columnOf(table: Table, name: string): unknown[] {
-  const values = [...table.getChild(name)!];
-  return LIST_COLUMNS.has(name) ? values.map((list) => (list === null ? null : [...list])) : values;
 }
 
 function* groupsOf(rows: Iterable<CatalogRow>): Generator<CatalogRow[]> {

@@ -11,6 +11,8 @@ export interface Renderer {
 
 /** Plain lines of one task come at most this often where there is no terminal. */
 const PLAIN_INTERVAL_MS = 5000;
+/** JSON lines of one task come at most this often, but for its end: small images are made by the thousand a second. */
+const JSON_INTERVAL_MS = 100;
 
 /** Progress with the time that is left. */
 function timing(): (event: HndsrEvent) => HndsrEvent {
@@ -42,11 +44,19 @@ function isTerminal(): boolean {
 
 function jsonLines(quiet: boolean): Renderer {
   const timed = timing();
+  const lastOf = new Map<string, number>();
+  const isTooSoon = (event: HndsrEvent): boolean => {
+    if (event.kind !== 'progress' || event.done >= event.total) return false;
+    const now = performance.now();
+    if (now - (lastOf.get(event.task) ?? Number.NEGATIVE_INFINITY) < JSON_INTERVAL_MS) return true;
+    lastOf.set(event.task, now);
+    return false;
+  };
   return {
-    emit: (event) => {
-      if (!quiet || (event.kind === 'message' && event.level === 'warning')) {
-        process.stderr.write(`${JSON.stringify(timed(event))}\n`);
-      }
+    emit: (given) => {
+      if (quiet && !(given.kind === 'message' && given.level === 'warning')) return;
+      const event = timed(given);
+      if (!isTooSoon(event)) process.stderr.write(`${JSON.stringify(event)}\n`);
     },
     clear: () => {},
   };

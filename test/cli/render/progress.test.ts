@@ -54,6 +54,24 @@ describe('progress', () => {
     expect(written).toBe('warning: mind this\n');
   });
 
+  it('is at most ten JSON lines a second of one task, and its last', () => {
+    vi.useFakeTimers();
+    try {
+      const renderer = createRenderer({ json: true, quiet: false, verbose: false });
+      for (let done = 1; done <= 1000; done++) {
+        renderer.emit({ kind: 'progress', task: 'etl', done, total: 1000, detail: `${done}.png` });
+        vi.advanceTimersByTime(1);
+      }
+      const told = written
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).done as number);
+      expect(told).toEqual([...Array.from({ length: 10 }, (_, tenth) => tenth * 100 + 1), 1000]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   describe('of a training', () => {
     beforeEach(() => {
       vi.useFakeTimers();
