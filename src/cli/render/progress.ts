@@ -44,21 +44,34 @@ function isTerminal(): boolean {
 
 function jsonLines(quiet: boolean): Renderer {
   const timed = timing();
-  const lastOf = new Map<string, number>();
-  const isTooSoon = (event: HndsrEvent): boolean => {
-    if (event.kind !== 'progress' || event.done >= event.total) return false;
+  const write = (event: HndsrEvent): void => void process.stderr.write(`${JSON.stringify(event)}\n`);
+  const writtenAt = new Map<string, number>();
+  /** What came too soon: written when something else comes, or nothing more. */
+  const held = new Map<string, HndsrEvent>();
+  const clear = (): void => {
+    for (const event of held.values()) write(event);
+    held.clear();
+  };
+  const progress = (event: HndsrEvent & { kind: 'progress' }): void => {
+    const { task, done, total } = event;
     const now = performance.now();
-    if (now - (lastOf.get(event.task) ?? Number.NEGATIVE_INFINITY) < JSON_INTERVAL_MS) return true;
-    lastOf.set(event.task, now);
-    return false;
+    if (done < total && now - (writtenAt.get(task) ?? Number.NEGATIVE_INFINITY) < JSON_INTERVAL_MS) {
+      held.set(task, event);
+      return;
+    }
+    writtenAt.set(task, now);
+    held.delete(task);
+    write(event);
   };
   return {
     emit: (given) => {
       if (quiet && !(given.kind === 'message' && given.level === 'warning')) return;
       const event = timed(given);
-      if (!isTooSoon(event)) process.stderr.write(`${JSON.stringify(event)}\n`);
+      if (event.kind === 'progress') return progress(event);
+      clear();
+      write(event);
     },
-    clear: () => {},
+    clear,
   };
 }
 

@@ -58,15 +58,24 @@ describe('progress', () => {
     vi.useFakeTimers();
     try {
       const renderer = createRenderer({ json: true, quiet: false, verbose: false });
-      for (let done = 1; done <= 1000; done++) {
-        renderer.emit({ kind: 'progress', task: 'etl', done, total: 1000, detail: `${done}.png` });
-        vi.advanceTimersByTime(1);
-      }
+      const count = (from: number, to: number): void => {
+        for (let done = from; done <= to; done++) {
+          renderer.emit({ kind: 'progress', task: 'etl', done, total: 1000, detail: `${done}.png` });
+          vi.advanceTimersByTime(1);
+        }
+      };
+      count(1, 333);
+      // What is known when something else is told, or the command ends, is told before.
+      renderer.emit({ kind: 'message', level: 'warning', text: 'mind this' });
+      count(334, 950);
+      renderer.clear();
+      count(951, 1000);
       const told = written
         .trim()
         .split('\n')
-        .map((line) => JSON.parse(line).done as number);
-      expect(told).toEqual([...Array.from({ length: 10 }, (_, tenth) => tenth * 100 + 1), 1000]);
+        .map((line) => JSON.parse(line).done ?? 'warning');
+      const tenths = [1, 101, 201, 301, 401, 501, 601, 701, 801, 901];
+      expect(told).toEqual([...tenths.slice(0, 4), 333, 'warning', ...tenths.slice(4), 950, 1000]);
     } finally {
       vi.useRealTimers();
     }
