@@ -16,7 +16,7 @@ const IMAGE_THREAD = join(MODULES, 'data', 'image-thread.js');
  */
 const TOGETHER = [
   { name: 'start', modules: ['cli/main.js', 'cli/context.js'], all: true },
-  { name: 'status', modules: ['pipeline/status.js', 'cli/pipeline-flag.js'], all: true },
+  { name: 'status', modules: ['pipeline/status.js', 'cli/commands/status.js'], all: true },
   { name: 'repro', modules: ['pipeline/executor.js'], all: false },
   { name: 'etl', modules: ['data/etl.js'], all: false },
   { name: 'dataset', modules: ['data/build-dataset.js'], all: false },
