@@ -64,7 +64,7 @@ export interface PipelineConfig {
 export function loadPipelineConfig(cwd: string, path: string = PIPELINE_FILE): PipelineConfig {
   const absolute = resolve(cwd, path);
   const folder = dirname(absolute);
-  const file = readYaml(absolute, path, whereToLook(cwd, path));
+  const file = readYaml(absolute, path, () => whereToLook(cwd, path));
   const { vars, stages, cache, params, metrics, plots } = validateYaml(file, fileSchema, (at) =>
     Object.keys((at[0] === 'cache' ? cacheSchema : pipelineSchema).shape),
   );

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { type ErrorDetails, HndsrError } from '../errors.js';
 import { PythonSyntaxError, parsePythonValues } from './python-values.js';
-import { parseYaml, readConfigText } from './yaml.js';
+import { type Missing, parseYaml, readConfigText } from './yaml.js';
 
 /** The endings of files of values, in all forms that DVC reads. */
 export const VALUES_ENDINGS = ['.yaml', '.yml', '.json', '.toml', '.py'];
@@ -20,7 +20,7 @@ export interface Values {
  * @param missing as for `readYaml`
  * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX (with the line)
  */
-export function readValues(path: string, name: string, missing?: ErrorDetails): Values {
+export function readValues(path: string, name: string, missing?: Missing): Values {
   return parseValues(readConfigText(path, name, missing), name);
 }
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { HndsrError } from '../errors.js';
+import { type ErrorDetails, HndsrError } from '../errors.js';
 import { PARAMS_FILE } from './project.js';
 import { noLiteral, readValues } from './values-file.js';
 import { isYamlThere, type YamlFile } from './yaml.js';
@@ -73,11 +73,11 @@ export class Vars {
     from?: { file: YamlFile; place: readonly PropertyKey[] },
   ): Vars {
     if (this.loaded.has(path)) return this;
-    const missing = from && {
-      ...from.file.locate(from.place),
+    const missing = (): ErrorDetails => ({
+      ...from!.file.locate(from!.place),
       hint: 'Put it there, or correct its path, which is relative to the folder that the stages run in.',
-    };
-    const { value: whole, untold } = readValues(path, name, missing);
+    });
+    const { value: whole, untold } = readValues(path, name, from && missing);
     if (!isMap(whole)) {
       throw new HndsrError('CONFIG_INVALID', `${name}: a file of vars must be a map`, {
         ...from?.file.locate(from.place),

@@ -29,18 +29,21 @@ export interface YamlFile {
 /** What to do where the file that a command begins with is not there. */
 const BEGIN = 'Run `hndsr init` to start a project here, or name the project folder with -C DIR.';
 
+/** Asked for when it is needed: to find a place in YAML takes a library. */
+export type Missing = () => ErrorDetails | undefined;
+
 /**
  * @param path file to read
  * @param name what messages call it
  * @param missing what the error says where it is not there, besides that
  * @throws HndsrError CONFIG_MISSING, CONFIG_SYNTAX (with line and column)
  */
-export function readYaml(path: string, name: string, missing?: ErrorDetails): YamlFile {
+export function readYaml(path: string, name: string, missing?: Missing): YamlFile {
   return parseYaml(readConfigText(path, name, missing), name);
 }
 
 /** As `readYaml`, of a file in another form. @throws HndsrError CONFIG_MISSING */
-export function readConfigText(path: string, name: string, missing: ErrorDetails = { hint: BEGIN }): string {
+export function readConfigText(path: string, name: string, missing?: Missing): string {
   reads?.add(path);
   try {
     return readFileSync(path, 'utf8');
@@ -52,7 +55,10 @@ export function readConfigText(path: string, name: string, missing: ErrorDetails
         : code === 'EISDIR'
           ? `is a folder, not a file (${path})`
           : `cannot be read: ${message}`;
-    throw new HndsrError('CONFIG_MISSING', `${name} ${why}`, { ...missing, cause: error });
+    throw new HndsrError('CONFIG_MISSING', `${name} ${why}`, {
+      ...(missing?.() ?? { hint: BEGIN }),
+      cause: error,
+    });
   }
 }
 

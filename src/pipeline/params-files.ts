@@ -46,10 +46,10 @@ export class ParamsFiles {
         hint: `A params file is YAML, JSON, TOML or Python: ${VALUES_ENDINGS.join(', ')}.`,
       });
     }
-    const read = readValues(params.absolute, params.path, {
+    const read = readValues(params.absolute, params.path, () => ({
       ...file.locate(params.key),
       hint: `Put it there, or correct its path in ${file.name}.`,
-    });
+    }));
     this.read.set(params.absolute, read);
     return read;
   }

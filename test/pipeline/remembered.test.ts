@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import { Project, temporaryFolder } from './project.js';
 
 /** Whole processes, since what is remembered is for the next one. */
@@ -90,3 +90,19 @@ it('a folder that is no project gets no files', async () => {
   expect(code).toBe(2);
   expect(readdirSync(cwd)).toEqual([]);
 });
+
+/** What takes 30 to 1000 ms to load. */
+const HEAVY = /node_modules\/(yaml|zod|ora|execa|sharp|@tensorflow\/[\w-]+|onnxruntime-node|apache-arrow)\//g;
+
+it.each(['status', 'repro'])(
+  '%s of what is up to date loads no library that it can do without',
+  async (verb) => {
+    expect((await project.run(verb)).code).toBe(0);
+    vi.stubEnv('NODE_DEBUG', 'esm,module');
+    const { code, stderr } = await project.run(verb);
+    vi.unstubAllEnvs();
+    expect(code).toBe(0);
+    expect(stderr).toContain('node_modules/better-sqlite3/');
+    expect(stderr.match(HEAVY) ?? []).toEqual([]);
+  },
+);
