@@ -11,7 +11,7 @@ const IMAGES = join(BUNDLE, 'images');
 const IMAGE_THREAD = join(MODULES, 'data', 'image-thread.js');
 
 /**
- * What begins together lies in one file, each module in the first that takes it. The first two take all that their
+ * What begins together lies in one file, each module in the first that takes it. Files of `all` take all that their
  * modules need; the others only what no command needs that does without them, so that none loads more than it uses.
  */
 const TOGETHER = [

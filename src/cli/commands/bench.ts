@@ -146,8 +146,12 @@ function phaseTable(title: string, phases: Record<string, Percentiles> | undefin
   return `\n${table([[`${title}, ms`, 'p50', 'p95', 'p99'], ...rows])}`;
 }
 
-function processName({ mpixels, steps }: ProcessRow): string {
-  return `${mpixels} Mpx, ${steps === 0 ? 'strength 0' : `${steps} steps`}`;
+/** What a whole process took, and its phases. */
+function processText({ mpixels, steps, seconds, mpixelsPerSecond, peakBytes, phases }: ProcessRow): string {
+  const name = `${mpixels} Mpx, ${steps === 0 ? 'strength 0' : `${steps} steps`}`;
+  const memory = `${(peakBytes / 2 ** 20).toFixed(0)} MiB at most`;
+  const took = `${seconds.toFixed(1)} s, ${mpixelsPerSecond.toFixed(3)} Mpx/s, ${memory}`;
+  return `\n${name}: ${took}${phaseTable('its phases', phases)}`;
 }
 
 /** What the model reaches of a product of matrices. */
@@ -205,7 +209,7 @@ export function register(program: Command): void {
             `${name}: median ${medianMs.toFixed(1)} ms, best ${bestMs.toFixed(1)} ms, ` +
               `${gflopPerSecond.toFixed(0)} GFLOP/s (${engine} on ${device}, ${result.threads} threads)${share(result)}` +
               phaseTable('a batch of windows', result.networks) +
-              (result.processes ?? []).map((row) => phaseTable(processName(row), row.phases)).join(''),
+              (result.processes ?? []).map(processText).join(''),
           );
         }),
       );
